@@ -1,0 +1,3 @@
+//! The sync engine: observe (pull R), plan (pure), execute, until nothing is left.
+pub mod plan;
+pub mod ports;

@@ -1,0 +1,78 @@
+//! What the sync engine asks of the mount. The daemon plugs the filesystem core in; a vault that is not mounted uses [`Unmounted`].
+
+use crate::types::{EntryName, InodeNo, NodeId};
+
+/// The side of the mount.
+pub trait LocalTree: Send + Sync {
+    /// Takes the namespace lock: while the guard lives no application changes the local tree and no file starts being written.
+    /// Never held over a provider call or an await.
+    fn freeze(&self) -> Box<dyn Frozen + '_>;
+}
+
+/// The namespace lock, held. Taken before the catalog's writer.
+pub trait Frozen {
+    /// True if somebody has this inode open for writing.
+    fn is_open_for_writing(&self, ino: InodeNo) -> bool;
+    /// True if somebody has this inode open at all. Content that is replaced under an open inode must get a new inode number.
+    fn is_open(&self, ino: InodeNo) -> bool;
+    /// Tells the mount what a committed transaction changed, before the guard is dropped. Never blocks: kernel notices are sent
+    /// from another thread.
+    fn committed(&self, changes: &[LocalChange]);
+}
+
+/// A change of the local tree that did not come through the mount.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum LocalChange {
+    /// A name appeared, disappeared, or stands for another inode.
+    Entry {
+        /// Inode of the folder.
+        parent: InodeNo,
+        /// The name.
+        name: EntryName,
+    },
+    /// Attributes or content of an inode changed.
+    Content {
+        /// The inode.
+        ino: InodeNo,
+    },
+    /// A node left the tree or got another inode; open handles of `ino` keep what they have.
+    Detached {
+        /// The inode that has no name any more.
+        ino: InodeNo,
+    },
+    /// The content of an inode moved (staged to clean) without changing a byte.
+    Settled {
+        /// The inode.
+        ino: InodeNo,
+        /// Its node.
+        node: NodeId,
+    },
+}
+
+/// A vault without a mount: nothing is ever open.
+#[derive(Debug, Default)]
+pub struct Unmounted {
+    lock: std::sync::Mutex<()>,
+}
+
+impl LocalTree for Unmounted {
+    fn freeze(&self) -> Box<dyn Frozen + '_> {
+        Box::new(UnmountedGuard { _guard: self.lock.lock().unwrap_or_else(std::sync::PoisonError::into_inner) })
+    }
+}
+
+struct UnmountedGuard<'a> {
+    _guard: std::sync::MutexGuard<'a, ()>,
+}
+
+impl Frozen for UnmountedGuard<'_> {
+    fn is_open_for_writing(&self, _ino: InodeNo) -> bool {
+        false
+    }
+
+    fn is_open(&self, _ino: InodeNo) -> bool {
+        false
+    }
+
+    fn committed(&self, _changes: &[LocalChange]) {}
+}

@@ -1,0 +1,156 @@
+//! Content hashes with their algorithm in the type, so that two providers' hashes are never compared with each other.
+
+use std::fmt;
+
+use sha2::{Digest, Sha256};
+
+/// Block of the Dropbox content hash.
+/// Source: <https://www.dropbox.com/developers/reference/content-hash>.
+const DROPBOX_BLOCK_BYTES: usize = 4 * 1024 * 1024;
+
+/// Which algorithm a provider uses to name file content.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum HashKind {
+    /// SHA-256 over the concatenated SHA-256 digests of 4 MiB blocks.
+    Dropbox,
+    /// BLAKE3 of the whole content: what vaultfs itself uses where a provider has no hash of its own.
+    Blake3,
+}
+
+/// A hash of a whole file's content.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+pub struct ContentHash {
+    /// Algorithm.
+    pub kind: HashKind,
+    /// Digest.
+    pub digest: [u8; 32],
+}
+
+impl ContentHash {
+    /// Hash of bytes that are all in memory.
+    pub fn of(kind: HashKind, bytes: &[u8]) -> Self {
+        let mut hasher = ContentHasher::new(kind);
+        hasher.update(bytes);
+        hasher.finish()
+    }
+
+    /// Digest as lower-case hexadecimal.
+    pub fn to_hex(&self) -> String {
+        self.digest.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    /// The inverse of [`ContentHash::to_hex`]; `None` unless it is exactly 64 hexadecimal digits.
+    pub fn from_hex(kind: HashKind, hex: &str) -> Option<Self> {
+        if hex.len() != 64 || !hex.is_ascii() {
+            return None;
+        }
+        let mut digest = [0; 32];
+        for (byte, pair) in digest.iter_mut().zip(hex.as_bytes().chunks_exact(2)) {
+            *byte = u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()?;
+        }
+        Some(Self { kind, digest })
+    }
+}
+
+impl fmt::Debug for ContentHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}:{}", self.kind, &self.to_hex()[..12])
+    }
+}
+
+/// Computes a [`ContentHash`] of a stream.
+pub struct ContentHasher {
+    state: HasherState,
+}
+
+enum HasherState {
+    Dropbox { outer: Sha256, block: Sha256, filled: usize },
+    Blake3(Box<blake3::Hasher>),
+}
+
+impl ContentHasher {
+    /// An empty stream.
+    pub fn new(kind: HashKind) -> Self {
+        let state = match kind {
+            HashKind::Dropbox => HasherState::Dropbox { outer: Sha256::new(), block: Sha256::new(), filled: 0 },
+            HashKind::Blake3 => HasherState::Blake3(Box::new(blake3::Hasher::new())),
+        };
+        Self { state }
+    }
+
+    /// Appends bytes; how they are cut into calls does not matter.
+    pub fn update(&mut self, mut bytes: &[u8]) {
+        match &mut self.state {
+            HasherState::Blake3(hasher) => {
+                hasher.update(bytes);
+            }
+            HasherState::Dropbox { outer, block, filled } => {
+                while !bytes.is_empty() {
+                    let (now, rest) = bytes.split_at(bytes.len().min(DROPBOX_BLOCK_BYTES - *filled));
+                    block.update(now);
+                    *filled += now.len();
+                    bytes = rest;
+                    if *filled == DROPBOX_BLOCK_BYTES {
+                        outer.update(std::mem::replace(block, Sha256::new()).finalize());
+                        *filled = 0;
+                    }
+                }
+            }
+        }
+    }
+
+    /// The hash of everything appended.
+    pub fn finish(self) -> ContentHash {
+        match self.state {
+            HasherState::Blake3(hasher) => {
+                ContentHash { kind: HashKind::Blake3, digest: *hasher.finalize().as_bytes() }
+            }
+            HasherState::Dropbox { mut outer, block, filled } => {
+                if filled > 0 {
+                    outer.update(block.finalize());
+                }
+                ContentHash { kind: HashKind::Dropbox, digest: outer.finalize().into() }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn by_definition(bytes: &[u8]) -> [u8; 32] {
+        let digests: Vec<u8> =
+            bytes.chunks(DROPBOX_BLOCK_BYTES).flat_map(|block| Sha256::digest(block).to_vec()).collect();
+        Sha256::digest(&digests).into()
+    }
+
+    #[test]
+    fn dropbox_hash_of_nothing_is_sha256_of_nothing() {
+        assert_eq!(
+            ContentHash::of(HashKind::Dropbox, b"").to_hex(),
+            "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+        );
+    }
+
+    #[test]
+    fn dropbox_hash_equals_its_definition_at_block_edges_however_it_is_cut() {
+        for size in [1, DROPBOX_BLOCK_BYTES - 1, DROPBOX_BLOCK_BYTES, DROPBOX_BLOCK_BYTES + 1, 2 * DROPBOX_BLOCK_BYTES]
+        {
+            let bytes: Vec<u8> = (0..size).map(|at| u8::try_from(at % 251).unwrap()).collect();
+            assert_eq!(ContentHash::of(HashKind::Dropbox, &bytes).digest, by_definition(&bytes), "{size} bytes");
+            let mut streamed = ContentHasher::new(HashKind::Dropbox);
+            bytes.chunks(1_000_003).for_each(|part| streamed.update(part));
+            assert_eq!(streamed.finish().digest, by_definition(&bytes), "{size} bytes streamed");
+        }
+    }
+
+    #[test]
+    fn hex_round_trips_and_refuses_nonsense() {
+        let hash = ContentHash::of(HashKind::Blake3, b"vault");
+        assert_eq!(ContentHash::from_hex(HashKind::Blake3, &hash.to_hex()), Some(hash));
+        assert_eq!(ContentHash::from_hex(HashKind::Blake3, "zz"), None);
+        assert_eq!(ContentHash::from_hex(HashKind::Blake3, &"é".repeat(32)), None);
+    }
+}

@@ -1,0 +1,110 @@
+//! Byte and block arithmetic. Ranges are half-open; block `i` covers bytes `i * BLOCK_BYTES .. (i + 1) * BLOCK_BYTES`.
+
+use std::ops::Range;
+
+/// Size of a cache and staging block: 64 KiB. It divides the 4 MiB blocks of the Dropbox content hash, and a random
+/// 64 KiB read touches at most two blocks.
+pub const BLOCK_BYTES: u64 = 64 * 1024;
+
+/// Which block of a file, counted from 0.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct BlockIndex(pub u64);
+
+impl BlockIndex {
+    /// The block that holds byte `offset`.
+    pub fn containing(offset: u64) -> Self {
+        Self(offset / BLOCK_BYTES)
+    }
+
+    /// First byte of the block.
+    pub fn start(self) -> u64 {
+        self.0 * BLOCK_BYTES
+    }
+
+    /// The bytes of this block in a file of `size` bytes; empty past the end.
+    pub fn bytes(self, size: u64) -> ByteRange {
+        ByteRange::new(self.start().min(size), (self.start() + BLOCK_BYTES).min(size))
+    }
+}
+
+/// A half-open range of bytes, `start <= end`.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct ByteRange {
+    /// First byte.
+    pub start: u64,
+    /// One past the last byte.
+    pub end: u64,
+}
+
+impl ByteRange {
+    /// `start..end`; an inverted range becomes empty at `start`.
+    pub fn new(start: u64, end: u64) -> Self {
+        Self { start, end: end.max(start) }
+    }
+
+    /// `len` bytes from `start`, saturating.
+    pub fn at(start: u64, len: u64) -> Self {
+        Self { start, end: start.saturating_add(len) }
+    }
+
+    /// Number of bytes.
+    pub fn len(self) -> u64 {
+        self.end - self.start
+    }
+
+    /// True if it holds no byte.
+    pub fn is_empty(self) -> bool {
+        self.start == self.end
+    }
+
+    /// The part below `size`.
+    pub fn clamp_to(self, size: u64) -> Self {
+        Self { start: self.start.min(size), end: self.end.min(size) }
+    }
+
+    /// The common part, possibly empty.
+    pub fn intersect(self, other: Self) -> Self {
+        let start = self.start.max(other.start);
+        Self { start, end: self.end.min(other.end).max(start) }
+    }
+
+    /// The blocks that the range touches.
+    pub fn blocks(self) -> BlockRun {
+        if self.is_empty() {
+            return BlockRun { start: BlockIndex::containing(self.start), end: BlockIndex::containing(self.start) };
+        }
+        BlockRun { start: BlockIndex::containing(self.start), end: BlockIndex(self.end.div_ceil(BLOCK_BYTES)) }
+    }
+}
+
+/// A half-open run of consecutive blocks.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct BlockRun {
+    /// First block.
+    pub start: BlockIndex,
+    /// One past the last block.
+    pub end: BlockIndex,
+}
+
+impl BlockRun {
+    /// Blocks of the run, in order.
+    pub fn iter(self) -> impl Iterator<Item = BlockIndex> + Clone {
+        let Range { start, end } = self.start.0..self.end.0;
+        (start..end).map(BlockIndex)
+    }
+
+    /// Number of blocks.
+    pub fn len(self) -> u64 {
+        self.end.0 - self.start.0
+    }
+
+    /// True if it holds no block.
+    pub fn is_empty(self) -> bool {
+        self.start == self.end
+    }
+
+    /// The bytes of the run in a file of `size` bytes.
+    pub fn bytes(self, size: u64) -> ByteRange {
+        ByteRange::new(self.start.start().min(size), (self.end.0 * BLOCK_BYTES).min(size))
+    }
+}

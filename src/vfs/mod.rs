@@ -1,0 +1,2 @@
+//! The filesystem core.
+pub mod ports;
