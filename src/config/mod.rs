@@ -1,0 +1,1 @@
+//! Settings: raw file, environment, and the validated result.

@@ -1,0 +1,1 @@
+//! The daemon: start order and its reverse; builds every vault from the layers below.

@@ -1,0 +1,1 @@
+//! Turns missing blocks into provider reads.

@@ -1,0 +1,1 @@
+//! The FUSE adapter: decode, call, reply.

@@ -1,0 +1,1 @@
+//! Local-only names: rule packs and why a name matches.

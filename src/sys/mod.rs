@@ -1,0 +1,1 @@
+//! Safe wrappers over system calls that the standard library lacks. The only module with unsafe code.
