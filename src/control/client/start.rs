@@ -1,0 +1,96 @@
+//! Starts the daemon when a command needs one and none is there.
+//!
+//! The daemon is this same program, detached: a process group of its own, input from nowhere, messages to its log. It says
+//! on a pipe that it is ready, or why it cannot be; nothing here guesses by waiting.
+
+use std::fs::OpenOptions;
+use std::io::{BufRead, BufReader};
+use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use super::Client;
+use crate::control::protocol::{ErrorBody, ErrorCode, Problem};
+
+/// What the daemon writes on its standard output when it accepts connections; else one line with an [`ErrorBody`].
+pub const READY_LINE: &str = "ready";
+
+/// Longest wait for the daemon to be ready: it opens databases and may have to repair one.
+const START_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// How often and how long to ask a daemon that won the race for the lock and does not accept connections yet.
+const RACE_ATTEMPTS: u32 = 200;
+const RACE_PAUSE: Duration = Duration::from_millis(50);
+
+/// Starts `program` with `arguments` as the daemon, with its messages going to `log`, and waits until it is ready.
+pub async fn start(client: &Client, program: &Path, arguments: &[String], log: &Path) -> Result<(), Problem> {
+    let not_started = |why: Problem| {
+        Problem { code: ErrorCode::DaemonAbsent, ..why }.hint(format!("its messages are in {}", log.display()))
+    };
+    let io = |what: &str, error: std::io::Error| {
+        not_started(Problem::new(ErrorCode::DaemonAbsent, format!("cannot start the daemon: {what}")).because(&error))
+    };
+    if let Some(dir) = log.parent() {
+        std::fs::create_dir_all(dir).map_err(|error| io("making the folder of its log", error))?;
+    }
+    let messages = OpenOptions::new()
+        .create(true)
+        .append(true)
+        .mode(0o600)
+        .open(log)
+        .map_err(|error| io("opening its log", error))?;
+    let mut daemon = Command::new(program)
+        .args(arguments)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(messages)
+        .current_dir("/")
+        .process_group(0)
+        .spawn()
+        .map_err(|error| io("running it", error))?;
+    let Some(pipe) = daemon.stdout.take() else {
+        return Err(not_started(Problem::new(ErrorCode::Internal, "the daemon has no pipe to tell that it is ready")));
+    };
+
+    let (told, hears) = tokio::sync::oneshot::channel();
+    std::thread::spawn(move || {
+        let mut line = String::new();
+        let read = BufReader::new(pipe).read_line(&mut line).map(|_| line);
+        // The receiver is gone only after the time limit, and then nobody is interested.
+        drop(told.send(read));
+    });
+    let line = match tokio::time::timeout(START_TIMEOUT, hears).await {
+        Ok(Ok(Ok(line))) => line,
+        Ok(Ok(Err(error))) => return Err(io("listening to it", error)),
+        Ok(Err(_)) => return Err(not_started(Problem::new(ErrorCode::Internal, "nobody listened to the daemon"))),
+        Err(_) => {
+            let late = format!("the daemon was not ready after {} s", START_TIMEOUT.as_secs());
+            return Err(not_started(Problem::new(ErrorCode::DaemonAbsent, late)));
+        }
+    };
+    match line.trim_end() {
+        READY_LINE => Ok(()),
+        "" => Err(not_started(Problem::new(ErrorCode::DaemonAbsent, "the daemon ended while it was starting"))),
+        refusal => match serde_json::from_str::<ErrorBody>(refusal) {
+            Ok(body) if body.error.code == ErrorCode::AlreadyRunning => wait_for_winner(client, body.error).await,
+            Ok(body) => Err(not_started(body.error)),
+            Err(_) => {
+                let strange = format!("the daemon said `{refusal}` instead of `{READY_LINE}`");
+                Err(not_started(Problem::new(ErrorCode::Internal, strange)))
+            }
+        },
+    }
+}
+
+/// Two commands started a daemon at the same time; the other one's has the lock.
+async fn wait_for_winner(client: &Client, refusal: Problem) -> Result<(), Problem> {
+    for _ in 0..RACE_ATTEMPTS {
+        if client.is_answering().await {
+            return Ok(());
+        }
+        tokio::time::sleep(RACE_PAUSE).await;
+    }
+    Err(Problem { code: ErrorCode::DaemonAbsent, ..refusal })
+}
