@@ -4,13 +4,15 @@
 
 pub mod start;
 
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use reqwest::header::{HeaderMap, HeaderValue};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::protocol::{API_ROOT, ErrorBody, ErrorCode, Problem};
+use super::protocol::{API_ROOT, ErrorBody, ErrorCode, Problem, STATE_HEADER};
 
 /// Longest wait for an answer: beyond the daemon's own bounds, so that it is the daemon that says what took long.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(150);
@@ -23,10 +25,15 @@ pub struct Client {
 }
 
 impl Client {
-    /// A client of the daemon behind `socket`. Does not connect yet.
-    pub fn new(socket: &Path) -> Result<Self, Problem> {
+    /// A client of the daemon behind `socket` that owns `state_dir`. Does not connect yet.
+    pub fn new(socket: &Path, state_dir: &Path) -> Result<Self, Problem> {
+        let mut headers = HeaderMap::new();
+        if let Ok(value) = HeaderValue::from_bytes(state_dir.as_os_str().as_bytes()) {
+            headers.insert(STATE_HEADER, value);
+        }
         let http = reqwest::Client::builder()
             .unix_socket(socket)
+            .default_headers(headers)
             .no_proxy()
             .build()
             .map_err(|error| Problem::new(ErrorCode::Internal, "cannot set up a client").because(&error))?;

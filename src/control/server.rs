@@ -5,6 +5,7 @@
 
 use std::convert::Infallible;
 use std::future::Future;
+use std::os::unix::ffi::OsStrExt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,6 +14,7 @@ use axum::body::{Body, Bytes};
 use axum::extract::{DefaultBodyLimit, FromRequest, FromRequestParts, Request, State};
 use axum::http::request::Parts;
 use axum::http::{StatusCode, header};
+use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -23,7 +25,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 
 use super::protocol::{
-    API_ROOT, ErrorBody, ErrorCode, EventsQuery, MAX_REQUEST_BYTES, Problem, RulesQuery, Target, VaultFilter,
+    API_ROOT, ErrorBody, ErrorCode, EventsQuery, MAX_REQUEST_BYTES, Problem, RulesQuery, STATE_HEADER, Target, VaultFilter,
 };
 use super::service::{ByteStream, ContentVerb, ControlService};
 use super::socket;
@@ -184,7 +186,23 @@ fn router(service: Service) -> Router {
             problem(Problem::new(ErrorCode::UnknownAddress, format!("every address of the API begins with {API_ROOT}")))
         })
         .layer(DefaultBodyLimit::max(MAX_REQUEST_BYTES))
+        .layer(middleware::from_fn_with_state(Arc::clone(&service), right_daemon))
         .with_state(service)
+}
+
+/// Refuses clients that look for the daemon of another state folder.
+async fn right_daemon(State(service): State<Service>, request: Request, next: Next) -> Response {
+    let expected = request.headers().get(STATE_HEADER).map(|value| value.as_bytes());
+    let own = service.state_dir();
+    if expected.is_some_and(|expected| expected != own.as_os_str().as_bytes()) {
+        let other = format!("the daemon behind this socket works in {}, which is not yours", own.display());
+        return problem(
+            Problem::new(ErrorCode::WrongDaemon, other)
+                .cause("two sets of folders share one runtime folder")
+                .hint("set XDG_RUNTIME_DIR to a folder of its own for each of them"),
+        );
+    }
+    next.run(request).await
 }
 
 /// The body of a command that needs no words: `{}`.

@@ -1,5 +1,7 @@
 //! What the server asks of the daemon. One method per address; the server only decodes, calls and encodes.
 
+use std::path::Path;
+
 use async_trait::async_trait;
 
 use super::events::EventBus;
@@ -34,6 +36,9 @@ pub enum ContentVerb {
 pub trait ControlService: Send + Sync + 'static {
     /// Where events come from.
     fn events(&self) -> &EventBus;
+
+    /// The folder whose vaults it serves.
+    fn state_dir(&self) -> &Path;
 
     /// The daemon itself.
     async fn daemon(&self) -> Reply<DaemonStatus>;

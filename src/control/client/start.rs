@@ -20,21 +20,24 @@ pub const READY_LINE: &str = "ready";
 /// Longest wait for the daemon to be ready: it opens databases and may have to repair one.
 const START_TIMEOUT: Duration = Duration::from_secs(60);
 
+/// A log that is larger is put away when the daemon starts.
+const LARGEST_LOG_BYTES: u64 = 8 * 1024 * 1024;
+
 /// How often and how long to ask a daemon that won the race for the lock and does not accept connections yet.
 const RACE_ATTEMPTS: u32 = 200;
 const RACE_PAUSE: Duration = Duration::from_millis(50);
 
 /// Starts `program` with `arguments` as the daemon, with its messages going to `log`, and waits until it is ready.
 pub async fn start(client: &Client, program: &Path, arguments: &[String], log: &Path) -> Result<(), Problem> {
-    let not_started = |why: Problem| {
-        Problem { code: ErrorCode::DaemonAbsent, ..why }.hint(format!("its messages are in {}", log.display()))
+    let not_started = |why: Problem| Problem {
+        code: ErrorCode::DaemonAbsent,
+        hint: why.hint.or_else(|| Some(format!("its messages are in {}", log.display()))),
+        ..why
     };
     let io = |what: &str, error: std::io::Error| {
         not_started(Problem::new(ErrorCode::DaemonAbsent, format!("cannot start the daemon: {what}")).because(&error))
     };
-    if let Some(dir) = log.parent() {
-        std::fs::create_dir_all(dir).map_err(|error| io("making the folder of its log", error))?;
-    }
+    rotate(log).map_err(|error| io("putting its old log away", error))?;
     let messages = OpenOptions::new()
         .create(true)
         .append(true)
@@ -81,6 +84,16 @@ pub async fn start(client: &Client, program: &Path, arguments: &[String], log: &
                 Err(not_started(Problem::new(ErrorCode::Internal, strange)))
             }
         },
+    }
+}
+
+/// Keeps one old log.
+fn rotate(log: &Path) -> std::io::Result<()> {
+    match std::fs::metadata(log) {
+        Ok(found) if found.len() > LARGEST_LOG_BYTES => std::fs::rename(log, log.with_extension("log.1")),
+        Ok(_) => Ok(()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error),
     }
 }
 

@@ -28,6 +28,10 @@ pub const API_VERSION: u32 = 1;
 /// Prefix of every address.
 pub const API_ROOT: &str = "/api/v1";
 
+/// Header by which a client may say whose daemon it expects: the state folder. A daemon of another one refuses, so that two
+/// devices that share a socket by mistake do not work on each other's vaults.
+pub const STATE_HEADER: &str = "x-vaultfs-state";
+
 /// Largest request body.
 pub const MAX_REQUEST_BYTES: usize = 1024 * 1024;
 

@@ -120,6 +120,8 @@ pub enum ErrorCode {
     AlreadyRunning,
     /// The daemon cannot be reached or started.
     DaemonAbsent,
+    /// The daemon behind the socket serves another set of folders.
+    WrongDaemon,
     /// The daemon is stopping.
     Stopping,
     /// Too many connections.
@@ -147,7 +149,8 @@ impl ErrorCode {
             | Self::MountpointNotEmpty
             | Self::MountInUse
             | Self::NeedsUser
-            | Self::AlreadyRunning => 409,
+            | Self::AlreadyRunning
+            | Self::WrongDaemon => 409,
             Self::Unsupported => 422,
             Self::AuthRequired => 424,
             Self::TimedOut => 504,
@@ -160,7 +163,7 @@ impl ErrorCode {
     /// Exit code of a command that ends with this failure.
     pub fn exit_code(self) -> u8 {
         match self {
-            Self::DaemonAbsent => 3,
+            Self::DaemonAbsent | Self::WrongDaemon => 3,
             Self::AuthRequired | Self::NeedsUser => 4,
             Self::InvalidRequest
             | Self::UnknownAddress
