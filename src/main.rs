@@ -1,1 +1,3 @@
+//! The `vaultfs` program.
+
 fn main() {}
