@@ -10,4 +10,14 @@ mod invalidate;
 mod session;
 pub mod table;
 
+#[cfg(target_os = "linux")]
+mod linux;
+#[cfg(target_os = "linux")]
+use linux as platform;
+
+#[cfg(target_os = "macos")]
+mod macos;
+#[cfg(target_os = "macos")]
+use macos as platform;
+
 pub use session::{Access, MountError, MountOptions, MountedVault};

@@ -9,7 +9,7 @@ use fuser::{BackgroundSession, Config, MountOption, SessionACL};
 
 use super::adapter::Adapter;
 use super::invalidate::Invalidator;
-use super::table;
+use super::{platform, table};
 use crate::vfs::VaultFs;
 
 /// Who may use the mount besides the person who mounted it.
@@ -201,21 +201,17 @@ fn prepare_mount_point(dir: &Path) -> Result<PathBuf, MountError> {
     if entries.next().is_some() {
         return Err(MountError::NotEmpty(canonical));
     }
-    if !Path::new("/dev/fuse").exists() && cfg!(target_os = "linux") {
-        return Err(MountError::NoFuse("/dev/fuse is missing; load the kernel module with `modprobe fuse`"));
+    if let Some(reason) = platform::missing_fuse() {
+        return Err(MountError::NoFuse(reason));
     }
     Ok(canonical)
 }
 
-/// Takes a mount off its folder: by the system call as root, else by the set-uid helper of FUSE. `lazy` also works while it is in use
+/// Takes a mount off its folder by the system's own programs. `lazy` also works while it is in use
 /// or its daemon is dead.
 pub(super) fn detach(dir: &Path, lazy: bool) -> Result<(), MountError> {
     let run = |program: &str, arguments: &[&str]| Command::new(program).args(arguments).arg(dir).output();
-    let attempts: &[(&str, &[&str])] = if lazy {
-        &[("fusermount3", &["-u", "-z", "-q"]), ("fusermount", &["-u", "-z", "-q"]), ("umount", &["-l"])]
-    } else {
-        &[("fusermount3", &["-u"]), ("fusermount", &["-u"]), ("umount", &[])]
-    };
+    let attempts = if lazy { platform::DETACH_LAZY } else { platform::DETACH };
     let mut last = std::io::Error::from(std::io::ErrorKind::NotFound);
     for (program, arguments) in attempts {
         match run(program, arguments) {

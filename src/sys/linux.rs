@@ -60,3 +60,6 @@ pub(super) fn peer_credentials(socket: BorrowedFd<'_>) -> io::Result<PeerCredent
 pub(super) fn boot_id() -> Option<String> {
     std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok().map(|id| id.trim().to_owned())
 }
+
+/// The errno for an extended attribute that does not exist.
+pub(super) const NO_ATTRIBUTE: i32 = libc::ENODATA;

@@ -99,3 +99,6 @@ pub(super) fn boot_id() -> Option<String> {
     let id = std::ffi::CStr::from_bytes_until_nul(&text).ok()?;
     Some(id.to_str().ok()?.to_owned())
 }
+
+/// The errno for an extended attribute that does not exist.
+pub(super) const NO_ATTRIBUTE: i32 = libc::ENOATTR;

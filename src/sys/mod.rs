@@ -24,6 +24,9 @@ mod tests;
 
 use std::io;
 
+/// The errno for an extended attribute that does not exist.
+pub const NO_ATTRIBUTE: i32 = platform::NO_ATTRIBUTE;
+
 /// Repeats a call that reports failure by -1 while it is interrupted by signals.
 fn retry(mut call: impl FnMut() -> libc::c_int) -> io::Result<libc::c_int> {
     loop {

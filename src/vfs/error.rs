@@ -89,10 +89,7 @@ impl FsError {
             Self::Unsupported => libc::EOPNOTSUPP,
             Self::BadHandle => libc::EBADF,
             Self::NoSuchOffset => libc::ENXIO,
-            #[cfg(target_os = "linux")]
-            Self::NoAttribute => libc::ENODATA,
-            #[cfg(not(target_os = "linux"))]
-            Self::NoAttribute => libc::ENOATTR,
+            Self::NoAttribute => crate::sys::NO_ATTRIBUTE,
             Self::BufferTooSmall => libc::ERANGE,
             Self::TooLarge => libc::EFBIG,
             Self::ChangedUnderHandle => libc::ESTALE,
