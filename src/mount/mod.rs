@@ -1,1 +1,23 @@
-//! The FUSE adapter: decode, call, reply.
+//! The FUSE side: one mount shows one vault. `adapter` decodes requests, calls the core and replies; `invalidate` keeps the kernel's
+//! caches right from a thread of its own; `session` starts and ends a mount; `table` reads what is mounted where.
+//!
+//! Everything that the kernel may cache it caches for a year, and is told when it changes (`docs/decisions/`). The writeback cache is
+//! never used: with it the kernel would ignore sizes and times that come from the provider.
+
+mod adapter;
+mod convert;
+mod invalidate;
+mod session;
+pub mod table;
+
+#[cfg(target_os = "linux")]
+mod linux;
+#[cfg(target_os = "linux")]
+use linux as platform;
+
+#[cfg(target_os = "macos")]
+mod macos;
+#[cfg(target_os = "macos")]
+use macos as platform;
+
+pub use session::{Access, MountError, MountOptions, MountedVault};

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::types::{HashKind, NameRules};
 
 /// What a provider can do.
-#[derive(Clone, PartialEq, Debug)]
+#[derive(Clone, Debug)]
 pub struct Capabilities {
     /// Content lives on this machine as ordinary files and can be served without a copy.
     pub direct: bool,

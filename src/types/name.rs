@@ -112,7 +112,7 @@ impl From<EntryName> for String {
 pub struct NameKey(pub String);
 
 /// How a provider compares and restricts names.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct NameRules {
     /// `A` and `a` are the same entry.
     pub case_insensitive: bool,

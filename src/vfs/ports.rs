@@ -79,3 +79,9 @@ pub trait KernelNotices: Send + Sync {
     /// Attributes, and with `data` cached pages, of an inode changed. Never blocks.
     fn inode(&self, ino: InodeNo, data: bool);
 }
+
+/// Which names stay on this machine.
+pub trait NamePolicy: Send + Sync {
+    /// True for lock files, `.DS_Store` and their like: they work in the mount and never leave it.
+    fn is_local_only(&self, name: &EntryName) -> bool;
+}

@@ -1,0 +1,83 @@
+//! Between the kernel's vocabulary and the core's.
+
+use fuser::{Errno, FileAttr, FileType, INodeNo, TimeOrNow};
+
+use crate::types::{InodeNo, NodeKind, Timestamp};
+use crate::vfs::{FsError, SetTime, Stat};
+
+/// Size of blocks that applications should read and write in.
+const PREFERRED_IO_BYTES: u32 = 64 * 1024;
+
+pub(super) fn errno(error: &FsError) -> Errno {
+    Errno::from_i32(error.errno())
+}
+
+pub(super) fn ino(ino: INodeNo) -> InodeNo {
+    InodeNo(ino.0)
+}
+
+pub(super) fn file_type(kind: NodeKind, special: u32) -> FileType {
+    match kind {
+        NodeKind::File => FileType::RegularFile,
+        NodeKind::Folder => FileType::Directory,
+        NodeKind::Symlink => FileType::Symlink,
+        NodeKind::Special => match special & libc::S_IFMT {
+            libc::S_IFIFO => FileType::NamedPipe,
+            libc::S_IFCHR => FileType::CharDevice,
+            libc::S_IFBLK => FileType::BlockDevice,
+            _ => FileType::Socket,
+        },
+    }
+}
+
+pub(super) fn attr(stat: &Stat) -> FileAttr {
+    let size = match stat.kind {
+        NodeKind::Folder => 4096,
+        NodeKind::File | NodeKind::Symlink | NodeKind::Special => stat.attr.size,
+    };
+    FileAttr {
+        ino: INodeNo(stat.ino.0),
+        size,
+        blocks: stat.blocks,
+        atime: stat.attr.atime.to_system(),
+        mtime: stat.attr.mtime.to_system(),
+        ctime: stat.attr.ctime.to_system(),
+        crtime: stat.attr.btime.to_system(),
+        kind: file_type(stat.kind, stat.attr.special),
+        perm: u16::try_from(stat.attr.mode & 0o7777).unwrap_or(0),
+        nlink: stat.nlink,
+        uid: stat.attr.uid,
+        gid: stat.attr.gid,
+        rdev: stat.attr.rdev,
+        blksize: PREFERRED_IO_BYTES,
+        flags: 0,
+    }
+}
+
+/// A cached "there is nothing of that name": inode 0 with a time to live.
+pub(super) fn negative_attr() -> FileAttr {
+    FileAttr {
+        ino: INodeNo(0),
+        size: 0,
+        blocks: 0,
+        atime: std::time::SystemTime::UNIX_EPOCH,
+        mtime: std::time::SystemTime::UNIX_EPOCH,
+        ctime: std::time::SystemTime::UNIX_EPOCH,
+        crtime: std::time::SystemTime::UNIX_EPOCH,
+        kind: FileType::RegularFile,
+        perm: 0,
+        nlink: 0,
+        uid: 0,
+        gid: 0,
+        rdev: 0,
+        blksize: 0,
+        flags: 0,
+    }
+}
+
+pub(super) fn set_time(time: TimeOrNow) -> SetTime {
+    match time {
+        TimeOrNow::SpecificTime(time) => SetTime::To(Timestamp::from_system(time)),
+        TimeOrNow::Now => SetTime::Now,
+    }
+}

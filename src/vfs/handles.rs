@@ -1,0 +1,184 @@
+//! Open inodes and handles. One [`OpenFile`] per inode while anybody has it open: all its handles, and the kernel's page cache, see
+//! one line of content. Detached inodes (unlinked, replaced) live here until their last handle closes.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::sync::{Arc, OnceLock, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use crate::catalog::{Attr, LocalContent, LocalRow, Version};
+use crate::content::{CachedFile, StagedFile};
+use crate::types::{HandleNo, InodeNo, NodeId};
+
+/// An inode that is open.
+pub(super) struct OpenFile {
+    /// Its number.
+    pub(super) ino: InodeNo,
+    state: RwLock<FileState>,
+}
+
+/// What an open inode is now.
+pub(super) struct FileState {
+    /// The node that has this inode; `None` once the inode has left the tree.
+    pub(super) node: Option<NodeId>,
+    /// Attributes, ahead of the catalog while `unsaved`.
+    pub(super) attr: Attr,
+    /// Attributes or size changed since they were stored.
+    pub(super) unsaved: bool,
+    /// Bytes.
+    pub(super) content: OpenContent,
+}
+
+/// Bytes of an open inode.
+pub(super) enum OpenContent {
+    /// A provider version.
+    Clean(CleanContent),
+    /// Edited here; an overlay's missing blocks come from `base`.
+    Staged {
+        /// The bytes.
+        file: Arc<StagedFile>,
+        /// The version that the overlay lies over.
+        base: Option<CleanContent>,
+        /// The version that the edit replaces, for the record that the staged bytes carry.
+        based_on: Option<Version>,
+    },
+    /// A local row whose staged bytes could not be opened: every access says so.
+    Lost(crate::types::StagedId),
+}
+
+/// A provider version and where it is read from, found at the first read.
+pub(super) struct CleanContent {
+    pub(super) version: Version,
+    pub(super) source: OnceLock<CleanSource>,
+}
+
+/// Where a provider version is read from.
+pub(super) enum CleanSource {
+    /// The provider's own file.
+    Direct(File),
+    /// The block cache, filled by fetch.
+    Cached(Arc<CachedFile>),
+}
+
+impl CleanContent {
+    pub(super) fn new(version: Version) -> Self {
+        Self { version, source: OnceLock::new() }
+    }
+}
+
+impl OpenFile {
+    pub(super) fn new(row: &LocalRow, content: OpenContent) -> Self {
+        Self {
+            ino: row.ino,
+            state: RwLock::new(FileState { node: Some(row.node), attr: row.attr, unsaved: false, content }),
+        }
+    }
+
+    /// Shared access to the state. A panic elsewhere does not poison an open file.
+    pub(super) fn read(&self) -> RwLockReadGuard<'_, FileState> {
+        self.state.read().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    /// Exclusive access to the state. Taken after the namespace lock, before the catalog's writer.
+    pub(super) fn write(&self) -> RwLockWriteGuard<'_, FileState> {
+        self.state.write().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+impl FileState {
+    /// The content as the catalog stores it.
+    pub(super) fn stored_content(&self) -> LocalContent {
+        match &self.content {
+            OpenContent::Clean(clean) => LocalContent::Clean(clean.version.clone()),
+            OpenContent::Staged { file, based_on, .. } => {
+                LocalContent::Staged { staged: file.id(), based_on: based_on.clone() }
+            }
+            OpenContent::Lost(staged) => LocalContent::Staged { staged: *staged, based_on: None },
+        }
+    }
+}
+
+/// A handle of an open inode.
+#[derive(Clone)]
+pub(super) struct Handle {
+    pub(super) file: Arc<OpenFile>,
+    pub(super) readable: bool,
+    pub(super) writable: bool,
+}
+
+struct Entry {
+    file: Arc<OpenFile>,
+    handles: u32,
+    writers: u32,
+}
+
+/// Every open inode and handle of a mount.
+#[derive(Default)]
+pub(super) struct OpenTable {
+    files: HashMap<InodeNo, Entry>,
+    handles: HashMap<HandleNo, Handle>,
+    last_handle: u64,
+}
+
+/// What closing a handle ended.
+pub(super) struct Closed {
+    pub(super) file: Arc<OpenFile>,
+    pub(super) last_writer: bool,
+    pub(super) last_handle: bool,
+}
+
+impl OpenTable {
+    pub(super) fn file(&self, ino: InodeNo) -> Option<Arc<OpenFile>> {
+        self.files.get(&ino).map(|entry| Arc::clone(&entry.file))
+    }
+
+    pub(super) fn handle(&self, handle: HandleNo) -> Option<Handle> {
+        self.handles.get(&handle).cloned()
+    }
+
+    /// Adds a handle. `prepared` is used if the inode is not open yet; `None` if it is neither open nor prepared.
+    pub(super) fn open(
+        &mut self,
+        ino: InodeNo,
+        readable: bool,
+        writable: bool,
+        prepared: Option<OpenFile>,
+    ) -> Option<(HandleNo, Arc<OpenFile>)> {
+        let entry = match self.files.entry(ino) {
+            std::collections::hash_map::Entry::Occupied(entry) => entry.into_mut(),
+            std::collections::hash_map::Entry::Vacant(entry) => {
+                entry.insert(Entry { file: Arc::new(prepared?), handles: 0, writers: 0 })
+            }
+        };
+        entry.handles += 1;
+        entry.writers += u32::from(writable);
+        self.last_handle += 1;
+        let handle = HandleNo(self.last_handle);
+        let file = Arc::clone(&entry.file);
+        self.handles.insert(handle, Handle { file: Arc::clone(&file), readable, writable });
+        Some((handle, file))
+    }
+
+    pub(super) fn close(&mut self, handle: HandleNo) -> Option<Closed> {
+        let Handle { file, writable, .. } = self.handles.remove(&handle)?;
+        let entry = self.files.get_mut(&file.ino)?;
+        entry.handles -= 1;
+        entry.writers -= u32::from(writable);
+        let (last_handle, last_writer) = (entry.handles == 0, writable && entry.writers == 0);
+        if last_handle {
+            self.files.remove(&file.ino);
+        }
+        Some(Closed { file, last_writer, last_handle })
+    }
+
+    pub(super) fn is_open(&self, ino: InodeNo) -> bool {
+        self.files.contains_key(&ino)
+    }
+
+    pub(super) fn is_open_for_writing(&self, ino: InodeNo) -> bool {
+        self.files.get(&ino).is_some_and(|entry| entry.writers > 0)
+    }
+
+    pub(super) fn all_files(&self) -> Vec<Arc<OpenFile>> {
+        self.files.values().map(|entry| Arc::clone(&entry.file)).collect()
+    }
+}

@@ -1,0 +1,106 @@
+//! Changes of the local tree that do not come through the mount: the sync engine takes the namespace lock, commits a transaction, and
+//! tells here what changed, so that open files and the kernel's caches follow.
+
+use super::handles::{CleanContent, OpenContent};
+use super::{VaultFs, arc_file};
+use crate::catalog::LocalContent;
+use crate::types::ranked_lock::RankedGuard;
+use crate::types::{EntryName, InodeNo};
+
+/// The namespace lock, held: no application changes names, starts writing a clean file, or opens one.
+pub struct NamespaceGuard<'a> {
+    vfs: &'a VaultFs,
+    _namespace: RankedGuard<'a, ()>,
+}
+
+impl VaultFs {
+    /// Takes the namespace lock.
+    pub fn freeze(&self) -> NamespaceGuard<'_> {
+        NamespaceGuard { vfs: self, _namespace: self.namespace.lock() }
+    }
+
+    /// Stores what open files have not stored yet. Called before the catalog is closed.
+    pub fn save_all(&self) {
+        let files = self.open.lock().all_files();
+        for file in files {
+            let node = file.read().node;
+            if let (Err(error), Some(node)) = (self.save(&file), node) {
+                self.parts.sink.problem(node, "unmount", &error);
+            }
+        }
+    }
+}
+
+impl NamespaceGuard<'_> {
+    /// True if a handle may write to this inode.
+    pub fn is_open_for_writing(&self, ino: InodeNo) -> bool {
+        self.vfs.open.lock().is_open_for_writing(ino)
+    }
+
+    /// True if any handle of this inode is open.
+    pub fn is_open(&self, ino: InodeNo) -> bool {
+        self.vfs.open.lock().is_open(ino)
+    }
+
+    /// A name appeared, disappeared, or stands for another inode.
+    pub fn entry_changed(&self, parent: InodeNo, name: &EntryName) {
+        if let Some(notices) = self.vfs.notices() {
+            notices.entry(parent, name);
+            notices.inode(parent, false);
+        }
+    }
+
+    /// Content or attributes of an inode are now as the catalog says.
+    pub fn content_changed(&self, ino: InodeNo) {
+        self.reload(ino);
+        if let Some(notices) = self.vfs.notices() {
+            notices.inode(ino, true);
+        }
+    }
+
+    /// The content of an inode is found elsewhere (staged became clean) with every byte as it was: the kernel's pages stay valid.
+    pub fn content_settled(&self, ino: InodeNo) {
+        self.reload(ino);
+    }
+
+    /// The inode has no name any more; its handles keep what they have.
+    pub fn detached(&self, ino: InodeNo) {
+        if let Some(file) = arc_file(&self.vfs.open, ino) {
+            file.write().node = None;
+        }
+        if let Some(notices) = self.vfs.notices() {
+            notices.inode(ino, false);
+        }
+    }
+
+    fn reload(&self, ino: InodeNo) {
+        let Some(file) = arc_file(&self.vfs.open, ino) else { return };
+        let row = match self.vfs.row(ino) {
+            Ok(row) => row,
+            Err(error) => {
+                tracing::error!(%ino, %error, "an open file cannot be read from the catalog");
+                return;
+            }
+        };
+        let mut state = file.write();
+        state.node = Some(row.node);
+        let same = match (&state.content, &row.content) {
+            (OpenContent::Staged { file, .. }, LocalContent::Staged { staged, .. }) => file.id() == *staged,
+            (OpenContent::Clean(clean), LocalContent::Clean(version)) => clean.version == *version,
+            (OpenContent::Clean(_) | OpenContent::Staged { .. } | OpenContent::Lost(_), _) => false,
+        };
+        match (&mut state.content, &row.content) {
+            (OpenContent::Staged { based_on, .. }, LocalContent::Staged { based_on: stored, .. }) if same => {
+                based_on.clone_from(stored);
+            }
+            (_, LocalContent::Clean(version)) if !same => {
+                state.content = OpenContent::Clean(CleanContent::new(version.clone()));
+            }
+            (_, LocalContent::Staged { .. }) => state.content = self.vfs.open_content(&row),
+            (_, LocalContent::Clean(_) | LocalContent::None | LocalContent::Symlink(_)) => {}
+        }
+        if !state.unsaved {
+            state.attr = row.attr;
+        }
+    }
+}

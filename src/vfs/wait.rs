@@ -1,0 +1,148 @@
+//! Operations that may need bytes which are not here. Each is written as a step that either finishes or names the blocks it needs;
+//! the step is run again when they have arrived. The caller's thread never waits.
+
+use std::os::unix::fs::FileExt;
+use std::sync::Arc;
+
+use super::handles::{CleanContent, CleanSource, OpenContent};
+use super::ports::{FetchRequest, Urgency};
+use super::{FsError, OpenFile, Result, VaultFs};
+use crate::content::{ReadOutcome, StagedFile};
+use crate::types::{BlockRun, ByteRange};
+
+/// Receives the outcome of an operation, on the calling thread or on another one.
+pub type Done<T> = Box<dyn FnOnce(Result<T>) + Send>;
+
+/// Outcome of one attempt.
+pub(super) enum Step<T> {
+    /// Finished.
+    Done(T),
+    /// These blocks of the clean content must be in the block cache.
+    NeedCached(Vec<BlockRun>),
+    /// These blocks of the version below an overlay must be in the staged file.
+    NeedBase(Vec<BlockRun>),
+}
+
+/// How often a step is run again because blocks that had arrived were evicted or found damaged before it came to use them.
+const MAX_ATTEMPTS: u32 = 8;
+
+impl VaultFs {
+    /// Runs `step` until it finishes, fetching what it needs in between.
+    pub(super) fn with_blocks<T: Send + 'static>(
+        self: &Arc<Self>,
+        file: Arc<OpenFile>,
+        step: impl FnMut(&Arc<Self>) -> Result<Step<T>> + Send + 'static,
+        done: Done<T>,
+    ) {
+        self.attempt(file, Box::new(step), done, 0);
+    }
+
+    fn attempt<T: Send + 'static>(
+        self: &Arc<Self>,
+        file: Arc<OpenFile>,
+        mut step: Box<dyn FnMut(&Arc<Self>) -> Result<Step<T>> + Send>,
+        done: Done<T>,
+        attempts: u32,
+    ) {
+        for attempts in attempts..MAX_ATTEMPTS {
+            let request = match step(self) {
+                Ok(Step::Done(value)) => return done(Ok(value)),
+                Ok(Step::NeedCached(runs)) => self.fetch_request(&file, runs),
+                Ok(Step::NeedBase(runs)) => match self.fill_base(&file, &runs) {
+                    Ok(BaseFill::Filled) => continue,
+                    Ok(BaseFill::Missing(runs)) => self.fetch_request(&file, runs),
+                    Err(error) => return done(Err(error)),
+                },
+                Err(error) => return done(Err(error)),
+            };
+            let Some(request) = request else { continue };
+            let vfs = Arc::clone(self);
+            return self.parts.source.fetch(
+                request,
+                Box::new(move |fetched| match fetched {
+                    Ok(()) => vfs.attempt(file, step, done, attempts + 1),
+                    Err(error) => done(Err(error.into())),
+                }),
+            );
+        }
+        done(Err(FsError::Fetch(super::ports::FetchError::Failed(
+            "the bytes arrived but did not stay: the cache is too small or its disk is failing".into(),
+        ))));
+    }
+
+    /// The request for blocks of the clean content of a file, or of the version below its overlay. `None` if the file has meanwhile
+    /// no such content: the step looks again.
+    fn fetch_request(&self, file: &OpenFile, runs: Vec<BlockRun>) -> Option<FetchRequest> {
+        let state = file.read();
+        let clean = match &state.content {
+            OpenContent::Clean(clean) => clean,
+            OpenContent::Staged { base: Some(base), .. } => base,
+            OpenContent::Staged { base: None, .. } | OpenContent::Lost(_) => return None,
+        };
+        Some(FetchRequest { version: clean.version.clone(), runs, stream: file.ino.0, urgency: Urgency::Demand })
+    }
+
+    /// Where a clean version is read from, decided once per open file.
+    pub(super) fn source_of<'a>(&self, clean: &'a CleanContent) -> Result<&'a CleanSource> {
+        if let Some(source) = clean.source.get() {
+            return Ok(source);
+        }
+        let source = match self.parts.source.open_direct(&clean.version) {
+            Some(file) => CleanSource::Direct(file),
+            None => CleanSource::Cached(self.parts.content.cached(&clean.version)?),
+        };
+        Ok(clean.source.get_or_init(|| source))
+    }
+
+    /// Reads bytes of a clean version, all or nothing.
+    pub(super) fn read_clean(&self, clean: &CleanContent, offset: u64, buffer: &mut [u8]) -> Result<ReadOutcome> {
+        match self.source_of(clean)? {
+            CleanSource::Direct(direct) => {
+                direct.read_exact_at(buffer, offset).map_err(|error| {
+                    if error.kind() == std::io::ErrorKind::UnexpectedEof {
+                        FsError::ChangedUnderHandle
+                    } else {
+                        FsError::Direct(error)
+                    }
+                })?;
+                if self.parts.source.direct_is_current(direct, &clean.version) {
+                    Ok(ReadOutcome::Complete)
+                } else {
+                    Err(FsError::ChangedUnderHandle)
+                }
+            }
+            CleanSource::Cached(cached) => Ok(cached.read(offset, buffer)?),
+        }
+    }
+
+    /// Copies blocks of the version below an overlay into the staged file, as far as they are on this machine.
+    fn fill_base(&self, file: &OpenFile, runs: &[BlockRun]) -> Result<BaseFill> {
+        let state = file.read();
+        let OpenContent::Staged { file: staged, base, .. } = &state.content else {
+            return Ok(BaseFill::Filled);
+        };
+        let Some(base) = base else { return Ok(BaseFill::Filled) };
+        self.copy_base(staged, base, runs)
+    }
+
+    fn copy_base(&self, staged: &StagedFile, base: &CleanContent, runs: &[BlockRun]) -> Result<BaseFill> {
+        let mut missing = Vec::new();
+        for run in runs {
+            let ByteRange { start, end } = run.bytes(base.version.size);
+            if start == end {
+                continue;
+            }
+            let mut bytes = vec![0; usize::try_from(end - start).map_err(|_| FsError::TooLarge)?];
+            match self.read_clean(base, start, &mut bytes)? {
+                ReadOutcome::Complete => staged.fill_base(run.start, &bytes)?,
+                ReadOutcome::Missing(runs) => missing.extend(runs),
+            }
+        }
+        Ok(if missing.is_empty() { BaseFill::Filled } else { BaseFill::Missing(missing) })
+    }
+}
+
+enum BaseFill {
+    Filled,
+    Missing(Vec<BlockRun>),
+}

@@ -1,0 +1,319 @@
+//! Opening, writing, and making writes safe.
+//!
+//! The first write to a clean file stages it: one transaction makes the local row point to staged bytes, which overlay the version
+//! that was there. From then on writes go to the staged file alone. Size and times are stored at flush, fsync and release; after a
+//! crash before that they are taken from the staged file.
+
+use std::sync::Arc;
+
+use super::attr::MAX_FILE_BYTES;
+use super::handles::{CleanContent, Closed, Handle, OpenContent};
+use super::wait::{Done, Step};
+use super::{FsError, OpenFile, Result, VaultFs, arc_file};
+use crate::catalog::{LocalContent, LocalRow, StagedRow, Version};
+use crate::content::{ContentError, StagedFile, StagedRecord};
+use crate::types::{ByteRange, HandleNo, InodeNo, NodeId, NodeKind, StagedId};
+
+/// What a handle is opened for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct OpenIntent {
+    /// May read.
+    pub read: bool,
+    /// May write.
+    pub write: bool,
+    /// Cut to nothing first.
+    pub truncate: bool,
+}
+
+impl VaultFs {
+    /// Opens a file. Never waits for the network: cutting to nothing needs no bytes.
+    pub fn open(self: &Arc<Self>, ino: InodeNo, intent: OpenIntent) -> Result<HandleNo> {
+        let (handle, file) = self.open_handle(ino, intent)?;
+        if intent.truncate {
+            match self.truncate_step(&file, 0) {
+                Ok(Step::Done(())) => {}
+                Ok(Step::NeedBase(_) | Step::NeedCached(_)) => {
+                    self.close_handle(handle);
+                    return Err(FsError::Invalid("cutting a file to nothing needs no bytes"));
+                }
+                Err(error) => {
+                    self.close_handle(handle);
+                    return Err(error);
+                }
+            }
+        }
+        Ok(handle)
+    }
+
+    fn open_handle(&self, ino: InodeNo, intent: OpenIntent) -> Result<(HandleNo, Arc<OpenFile>)> {
+        // The namespace lock keeps names and clean content as they are between reading the row and registering the handle.
+        let _namespace = self.namespace.lock();
+        loop {
+            let prepared = match arc_file(&self.open, ino) {
+                Some(_) => None,
+                None => {
+                    let row = self.row(ino)?;
+                    match row.kind {
+                        NodeKind::File => {}
+                        NodeKind::Folder => return Err(FsError::IsFolder),
+                        NodeKind::Symlink | NodeKind::Special => {
+                            return Err(FsError::Invalid("only files can be opened"));
+                        }
+                    }
+                    let content = self.open_content(&row);
+                    Some(OpenFile::new(&row, content))
+                }
+            };
+            // The last handle may have been closed meanwhile: then the row must be read after all.
+            if let Some(opened) = self.open.lock().open(ino, intent.read, intent.write, prepared) {
+                return Ok(opened);
+            }
+        }
+    }
+
+    /// Writes `bytes` at `offset`. `bytes` is copied only if the write has to wait for a block that it covers in part.
+    pub fn write(self: &Arc<Self>, handle: HandleNo, offset: u64, bytes: &[u8], done: Done<u32>) {
+        let file = match self.handle(handle) {
+            Ok(handle) if handle.writable => handle.file,
+            Ok(_) => return done(Err(FsError::BadHandle)),
+            Err(error) => return done(Err(error)),
+        };
+        match self.write_step(&file, offset, bytes) {
+            Ok(Step::Done(written)) => done(Ok(written)),
+            Err(error) => done(Err(error)),
+            Ok(Step::NeedBase(_) | Step::NeedCached(_)) => {
+                let (bytes, step_file) = (bytes.to_vec(), Arc::clone(&file));
+                self.with_blocks(file, move |vfs| vfs.write_step(&step_file, offset, &bytes), done);
+            }
+        }
+    }
+
+    fn write_step(&self, file: &Arc<OpenFile>, offset: u64, bytes: &[u8]) -> Result<Step<u32>> {
+        let len = bytes.len() as u64;
+        let written = u32::try_from(len).map_err(|_| FsError::TooLarge)?;
+        let range = ByteRange::at(offset, len);
+        if range.end > MAX_FILE_BYTES {
+            return Err(FsError::TooLarge);
+        }
+        self.ensure_staged(file, false)?;
+        // A write past the end uncovers the tail of the old last block as zeros.
+        let mut state = file.write();
+        let OpenContent::Staged { file: staged, .. } = &state.content else {
+            return Err(FsError::ChangedUnderHandle);
+        };
+        let missing = staged.missing_for_write(range);
+        if !missing.is_empty() {
+            return Ok(Step::NeedBase(missing));
+        }
+        staged.write(offset, bytes)?;
+        state.attr.size = staged.size();
+        let now = self.parts.clock.now();
+        state.attr.mtime = now;
+        state.attr.ctime = now;
+        state.unsaved = true;
+        Ok(Step::Done(written))
+    }
+
+    /// posix_fallocate (`punch` false) or punch hole. Other modes are refused by the adapter.
+    pub fn allocate(
+        self: &Arc<Self>,
+        handle: HandleNo,
+        range: ByteRange,
+        keep_size: bool,
+        punch: bool,
+        done: Done<()>,
+    ) {
+        let file = match self.handle(handle) {
+            Ok(handle) if handle.writable => handle.file,
+            Ok(_) => return done(Err(FsError::BadHandle)),
+            Err(error) => return done(Err(error)),
+        };
+        if range.end > MAX_FILE_BYTES {
+            return done(Err(FsError::TooLarge));
+        }
+        let step_file = Arc::clone(&file);
+        let step = move |vfs: &Arc<Self>| vfs.allocate_step(&step_file, range, keep_size, punch);
+        self.with_blocks(file, step, done);
+    }
+
+    fn allocate_step(&self, file: &Arc<OpenFile>, range: ByteRange, keep_size: bool, punch: bool) -> Result<Step<()>> {
+        self.ensure_staged(file, false)?;
+        let mut state = file.write();
+        let OpenContent::Staged { file: staged, .. } = &state.content else {
+            return Err(FsError::ChangedUnderHandle);
+        };
+        if punch {
+            let missing = staged.missing_for_write(range.clamp_to(staged.size()));
+            if !missing.is_empty() {
+                return Ok(Step::NeedBase(missing));
+            }
+            staged.punch(range)?;
+        } else {
+            staged.allocate(range, keep_size)?;
+        }
+        state.attr.size = staged.size();
+        let now = self.parts.clock.now();
+        state.attr.mtime = now;
+        state.attr.ctime = now;
+        state.unsaved = true;
+        Ok(Step::Done(()))
+    }
+
+    /// Makes sure that a file's bytes are staged. `from_nothing`: the old bytes are not wanted, so there is nothing to overlay.
+    pub(super) fn ensure_staged(&self, file: &Arc<OpenFile>, from_nothing: bool) -> Result<()> {
+        if matches!(file.read().content, OpenContent::Staged { .. }) {
+            return Ok(());
+        }
+        let _namespace = self.namespace.lock();
+        let mut state = file.write();
+        let version = match &state.content {
+            OpenContent::Staged { .. } => return Ok(()),
+            OpenContent::Clean(clean) => clean.version.clone(),
+            OpenContent::Lost(staged) => return Err(ContentError::StagedMissing(*staged).into()),
+        };
+        let id = StagedId::random();
+        let over = (!from_nothing && version.size > 0).then_some(&version);
+        let staged = self.parts.content.stage(id, over)?;
+        if from_nothing {
+            state.attr.size = 0;
+        }
+        if let Some(node) = state.node {
+            let stored = self.store_staged(node, &staged, Some(&version), &state.attr);
+            if let Err(error) = stored {
+                self.parts.content.discard(id)?;
+                return Err(error);
+            }
+        }
+        let base = over.is_some().then(|| CleanContent::new(version.clone()));
+        state.content = OpenContent::Staged { file: staged, base, based_on: Some(version) };
+        state.unsaved = true;
+        Ok(())
+    }
+
+    fn store_staged(
+        &self,
+        node: NodeId,
+        staged: &StagedFile,
+        based_on: Option<&Version>,
+        attr: &crate::catalog::Attr,
+    ) -> Result<()> {
+        self.parts.catalog.write(|txn| {
+            txn.put_staged(&StagedRow {
+                id: staged.id(),
+                node,
+                size: attr.size,
+                hashed: None,
+                session: None,
+                created: txn.now(),
+            })?;
+            let content = LocalContent::Staged { staged: staged.id(), based_on: based_on.cloned() };
+            txn.set_local_content(node, &content, attr)?;
+            Ok::<_, FsError>(())
+        })
+    }
+
+    /// Stores size, times and content of an open file if they changed since they were last stored.
+    pub(super) fn save(&self, file: &Arc<OpenFile>) -> Result<()> {
+        let mut state = file.write();
+        let (true, Some(node)) = (state.unsaved, state.node) else { return Ok(()) };
+        let content = state.stored_content();
+        self.parts.catalog.write(|txn| {
+            if let LocalContent::Staged { staged, .. } = &content
+                && let Some(row) = txn.staged(*staged)?
+            {
+                txn.put_staged(&StagedRow { size: state.attr.size, hashed: None, session: None, ..row })?;
+            }
+            txn.set_local_content(node, &content, &state.attr)
+        })?;
+        state.unsaved = false;
+        Ok(())
+    }
+
+    /// A handle was closed somewhere (there may be others): what was written survives the death of the daemon.
+    pub fn flush(&self, handle: HandleNo) -> Result<()> {
+        self.save(&self.handle(handle)?.file)
+    }
+
+    /// What was written survives a power cut: bytes first, then the record that describes them, then the catalog that points to them.
+    pub fn fsync(&self, handle: HandleNo) -> Result<()> {
+        let file = self.handle(handle)?.file;
+        let staged = match &file.read().content {
+            OpenContent::Staged { file: staged, .. } => Some(Arc::clone(staged)),
+            OpenContent::Clean(_) => None,
+            OpenContent::Lost(staged) => return Err(ContentError::StagedMissing(*staged).into()),
+        };
+        if let Some(staged) = staged {
+            staged.sync()?;
+            if let Some(record) = self.record_of(&file, &staged)? {
+                staged.write_record(&record)?;
+            }
+        }
+        self.save(&file)?;
+        self.parts.catalog.sync()?;
+        Ok(())
+    }
+
+    fn record_of(&self, file: &OpenFile, staged: &StagedFile) -> Result<Option<StagedRecord>> {
+        let state = file.read();
+        let Some(node) = state.node else { return Ok(None) };
+        let Some(path) = self.parts.catalog.read(|view| view.local_path(node))? else { return Ok(None) };
+        let OpenContent::Staged { based_on, .. } = &state.content else { return Ok(None) };
+        Ok(Some(StagedRecord {
+            vault: self.parts.vault,
+            id: staged.id(),
+            path,
+            based_on: based_on.clone(),
+            size: state.attr.size,
+            mode: state.attr.mode,
+            mtime: state.attr.mtime,
+        }))
+    }
+
+    /// Names survive a power cut (`fsync` of a folder, `syncfs`).
+    pub fn sync_names(&self) -> Result<()> {
+        Ok(self.parts.catalog.sync()?)
+    }
+
+    /// The last close of a handle. Nobody hears of a failure here, so it goes to the problem log.
+    pub fn release(&self, handle: HandleNo) {
+        let Ok(Handle { file, writable, .. }) = self.handle(handle) else { return };
+        // Stored before the handle leaves the table: whoever opens the file next reads the stored row.
+        if writable && let Err(error) = self.save(&file) {
+            let node = file.read().node;
+            node.inspect(|node| self.parts.sink.problem(*node, "close", &error));
+        }
+        if let Some(closed) = self.close_handle(handle)
+            && closed.last_writer
+            && let Some(node) = closed.file.read().node
+        {
+            self.parts.sink.changed(node);
+        }
+    }
+
+    /// Takes a handle off the table; bytes of an inode without a name go with its last handle.
+    fn close_handle(&self, handle: HandleNo) -> Option<Closed> {
+        let closed = self.open.lock().close(handle)?;
+        if closed.last_handle {
+            let state = closed.file.read();
+            if let (None, OpenContent::Staged { file: staged, .. }) = (state.node, &state.content)
+                && let Err(error) = self.parts.content.discard(staged.id())
+            {
+                tracing::warn!(%error, staged = %staged.id(), "staged bytes of a deleted file are left for the next start");
+            }
+        }
+        Some(closed)
+    }
+
+    /// A handle for a file that was just created: its content is known without asking the catalog.
+    pub(super) fn open_created(
+        &self,
+        row: &LocalRow,
+        staged: Arc<StagedFile>,
+        based_on: Option<Version>,
+        intent: OpenIntent,
+    ) -> Result<HandleNo> {
+        let file = OpenFile::new(row, OpenContent::Staged { file: staged, base: None, based_on });
+        let opened = self.open.lock().open(row.ino, intent.read, intent.write, Some(file));
+        opened.map(|(handle, _)| handle).ok_or(FsError::BadHandle)
+    }
+}

@@ -1,0 +1,135 @@
+//! Extended attributes. `user.*` are kept on this machine with the inode; `user.vaultfs.*` are read-only answers about the file.
+
+use super::{FsError, Result, VaultFs};
+use crate::catalog::{LocalContent, LocalRow};
+use crate::types::{InodeNo, NodeKind};
+
+/// What must be true for a set.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum XattrMode {
+    /// Nothing.
+    Set,
+    /// It must not exist (XATTR_CREATE).
+    Create,
+    /// It must exist (XATTR_REPLACE).
+    Replace,
+}
+
+const KEPT_PREFIX: &[u8] = b"user.";
+const OURS_PREFIX: &[u8] = b"user.vaultfs.";
+/// Longest name and value that Linux passes on (`XATTR_NAME_MAX`, `XATTR_SIZE_MAX`).
+const MAX_NAME_BYTES: usize = 255;
+const MAX_VALUE_BYTES: usize = 64 * 1024;
+const STATUS: [&[u8]; 3] = [b"user.vaultfs.status", b"user.vaultfs.local", b"user.vaultfs.cloud"];
+
+impl VaultFs {
+    /// The value of an attribute.
+    pub fn xattr(&self, ino: InodeNo, name: &[u8]) -> Result<Vec<u8>> {
+        if !name.starts_with(KEPT_PREFIX) {
+            // Asked before every write (`security.capability`): answered without a look at the catalog.
+            return Err(FsError::Unsupported);
+        }
+        if name.starts_with(OURS_PREFIX) {
+            return self.status_attribute(ino, name);
+        }
+        self.parts.catalog.read(|view| view.xattr(ino, name))?.ok_or(FsError::NoAttribute)
+    }
+
+    /// Names of all attributes.
+    pub fn xattr_names(&self, ino: InodeNo) -> Result<Vec<Vec<u8>>> {
+        let row = self.row(ino)?;
+        let mut names = self.parts.catalog.read(|view| view.xattr_names(ino))?;
+        if row.kind == NodeKind::File {
+            names.extend(STATUS.iter().map(|name| name.to_vec()));
+        }
+        Ok(names)
+    }
+
+    /// Sets an attribute.
+    pub fn set_xattr(&self, ino: InodeNo, name: &[u8], value: &[u8], mode: XattrMode) -> Result<()> {
+        Self::check_settable(name)?;
+        if name.len() > MAX_NAME_BYTES || value.len() > MAX_VALUE_BYTES {
+            return Err(FsError::BufferTooSmall);
+        }
+        self.parts.catalog.write(|txn| {
+            let mut row = txn.local_by_ino(ino)?.ok_or(FsError::NotFound)?;
+            let exists = txn.xattr(ino, name)?.is_some();
+            match (mode, exists) {
+                (XattrMode::Create, true) => return Err(FsError::Exists),
+                (XattrMode::Replace, false) => return Err(FsError::NoAttribute),
+                (XattrMode::Set, _) | (XattrMode::Create, false) | (XattrMode::Replace, true) => {}
+            }
+            txn.set_xattr(ino, name, value)?;
+            row.attr.ctime = txn.now();
+            txn.set_local_attr(row.node, &row.attr)?;
+            Ok(())
+        })
+    }
+
+    /// Removes an attribute.
+    pub fn remove_xattr(&self, ino: InodeNo, name: &[u8]) -> Result<()> {
+        Self::check_settable(name)?;
+        self.parts.catalog.write(|txn| if txn.remove_xattr(ino, name)? { Ok(()) } else { Err(FsError::NoAttribute) })
+    }
+
+    fn check_settable(name: &[u8]) -> Result<()> {
+        if !name.starts_with(KEPT_PREFIX) {
+            return Err(FsError::Unsupported);
+        }
+        if name.starts_with(OURS_PREFIX) {
+            return Err(FsError::NotPermitted("user.vaultfs.* is written by vaultfs alone"));
+        }
+        Ok(())
+    }
+
+    fn status_attribute(&self, ino: InodeNo, name: &[u8]) -> Result<Vec<u8>> {
+        let row = self.row(ino)?;
+        let value = match name {
+            b"user.vaultfs.status" => self.status_word(&row)?.to_owned(),
+            b"user.vaultfs.local" => match &row.content {
+                LocalContent::Staged { .. } => "safe: all bytes are on this machine".to_owned(),
+                LocalContent::Clean(version) => {
+                    format!("{} of {} bytes here", self.bytes_here(&row), version.size)
+                }
+                LocalContent::None | LocalContent::Symlink(_) => "safe".to_owned(),
+            },
+            b"user.vaultfs.cloud" => match &row.content {
+                LocalContent::Clean(version) => format!("safe: revision {}", version.revision),
+                LocalContent::Staged { based_on: Some(version), .. } => {
+                    format!("not yet: the provider has revision {}", version.revision)
+                }
+                LocalContent::Staged { based_on: None, .. } => "not yet".to_owned(),
+                LocalContent::None | LocalContent::Symlink(_) => self.status_word(&row)?.to_owned(),
+            },
+            _ => return Err(FsError::NoAttribute),
+        };
+        Ok(value.into_bytes())
+    }
+
+    fn status_word(&self, row: &LocalRow) -> Result<&'static str> {
+        if row.local_only {
+            return Ok("local-only");
+        }
+        let (dirty, conflict) = self.parts.catalog.read(|view| {
+            let conflict =
+                view.conflicts(false)?.iter().any(|found| found.node == row.node || found.other == Some(row.node));
+            Ok((view.is_dirty(row.node)?, conflict))
+        })?;
+        Ok(if conflict {
+            "conflict"
+        } else if dirty || matches!(row.content, LocalContent::Staged { .. }) {
+            "pending"
+        } else {
+            "synced"
+        })
+    }
+
+    /// Bytes of a file that can be read without the provider.
+    fn bytes_here(&self, row: &LocalRow) -> u64 {
+        match &row.content {
+            LocalContent::Clean(version) if self.parts.source.open_direct(version).is_some() => version.size,
+            LocalContent::Clean(version) => self.parts.content.cached_bytes(version),
+            LocalContent::Staged { .. } | LocalContent::None | LocalContent::Symlink(_) => row.attr.size,
+        }
+    }
+}
