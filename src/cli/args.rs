@@ -9,7 +9,13 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 /// Names and sizes are there at once; bytes come when somebody reads them. Saves return at the speed of the local disk,
 /// queue while offline, and flow to the provider in the background.
 #[derive(Parser, Debug)]
-#[command(name = "vaultfs", version, propagate_version = true, subcommand_required = true, arg_required_else_help = true)]
+#[command(
+    name = "vaultfs",
+    version,
+    propagate_version = true,
+    subcommand_required = true,
+    arg_required_else_help = true
+)]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]
@@ -40,7 +46,10 @@ pub enum Command {
         command: VaultCommand,
     },
     /// Mount a vault, or all vaults as folders of one folder
-    #[command(override_usage = "vaultfs mount [OPTIONS] NAME DIR\n       vaultfs mount [OPTIONS] --all DIR", allow_missing_positional = true)]
+    #[command(
+        override_usage = "vaultfs mount [OPTIONS] NAME DIR\n       vaultfs mount [OPTIONS] --all DIR",
+        allow_missing_positional = true
+    )]
     Mount(MountArgs),
     /// Unmount; changes that are not in the cloud yet stay queued and are listed
     Unmount(UnmountArgs),
@@ -132,7 +141,6 @@ pub struct TargetArgs {
 
 /// `vault …`
 #[derive(Subcommand, Debug)]
-#[expect(missing_docs, reason = "the variants are documented by their help texts")]
 pub enum VaultCommand {
     /// Add a vault
     Add {
@@ -226,7 +234,6 @@ pub struct UnmountArgs {
 
 /// `daemon …`
 #[derive(Subcommand, Clone, Copy, Debug)]
-#[expect(missing_docs, reason = "the variants are documented by their help texts")]
 pub enum DaemonCommand {
     /// Run it here, until it is told to stop
     Run,
@@ -251,7 +258,6 @@ pub struct StatusArgs {
 
 /// `queue …`
 #[derive(Subcommand, Debug)]
-#[expect(missing_docs, reason = "the variants are documented by their help texts")]
 pub enum QueueCommand {
     /// List what is left to do (the default)
     List,
@@ -321,7 +327,6 @@ pub struct WaitArgs {
 
 /// `history …`
 #[derive(Subcommand, Debug)]
-#[expect(missing_docs, reason = "the variants are documented by their help texts")]
 pub enum HistoryCommand {
     /// List kept versions (the default)
     List,
@@ -339,7 +344,6 @@ pub enum HistoryCommand {
 
 /// `conflicts …`
 #[derive(Subcommand, Debug)]
-#[expect(missing_docs, reason = "the variants are documented by their help texts")]
 pub enum ConflictsCommand {
     /// List conflicts (the default)
     List,
@@ -352,7 +356,6 @@ pub enum ConflictsCommand {
 
 /// `rules …`
 #[derive(Subcommand, Debug)]
-#[expect(missing_docs, reason = "the variants are documented by their help texts")]
 pub enum RulesCommand {
     /// Say whether a name stays on this machine, and by which rule
     Why {
@@ -366,7 +369,6 @@ pub enum RulesCommand {
 
 /// `config …`
 #[derive(Subcommand, Debug)]
-#[expect(missing_docs, reason = "the variants are documented by their help texts")]
 pub enum ConfigCommand {
     /// Every setting, its value and where it comes from
     Show,

@@ -41,8 +41,9 @@ impl Output {
 
     /// One JSON document.
     fn json(self, value: &impl serde::Serialize) -> Result {
-        let text = serde_json::to_string_pretty(value)
-            .map_err(|error| Problem::new(ErrorCode::Internal, "the answer cannot be written as JSON").because(&error))?;
+        let text = serde_json::to_string_pretty(value).map_err(|error| {
+            Problem::new(ErrorCode::Internal, "the answer cannot be written as JSON").because(&error)
+        })?;
         self.line(text)
     }
 
@@ -203,6 +204,9 @@ mod tests {
         assert_eq!(size(0), "0 B");
         assert_eq!(size(1536), "1.50 KiB");
         assert_eq!(size(4 << 30), "4 GiB");
-        assert_eq!((counted(1, "file", "files"), counted(0, "file", "files")), ("1 file".to_owned(), "0 files".to_owned()));
+        assert_eq!(
+            (counted(1, "file", "files"), counted(0, "file", "files")),
+            ("1 file".to_owned(), "0 files".to_owned())
+        );
     }
 }

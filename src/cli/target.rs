@@ -10,7 +10,7 @@ use super::error::{CliError, Result};
 use crate::control::protocol::{ErrorCode, Problem, Target};
 
 /// The target that `path` and `--vault` name together.
-pub fn target(path: Option<&Path>, vault: Option<String>) -> Result<Target> {
+pub(super) fn target(path: Option<&Path>, vault: Option<String>) -> Result<Target> {
     let Some(path) = path else { return Ok(Target { vault, path: None }) };
     if vault.is_some() && path.is_relative() {
         let inside = text(path)?;
@@ -20,7 +20,7 @@ pub fn target(path: Option<&Path>, vault: Option<String>) -> Result<Target> {
 }
 
 /// An absolute path without links, except for its last name.
-pub fn absolute(path: &Path) -> Result<String> {
+pub(super) fn absolute(path: &Path) -> Result<String> {
     let from_here = std::path::absolute(path)
         .map_err(|error| CliError::io(format!("cannot tell where `{}` is", path.display()), &error))?;
     // `..` after a link is where the link leads, so only the file system can say; what is gone is taken by its letters.
@@ -80,6 +80,6 @@ mod tests {
         let expected = |path: &str| root.join(path).to_str().unwrap().to_owned();
         assert_eq!(shown("link/gone/file"), expected("real/gone/file"));
         assert_eq!(shown("link"), expected("link"));
-        assert_eq!(shown("link/.."), expected(""). trim_end_matches('/'));
+        assert_eq!(shown("link/.."), expected("").trim_end_matches('/'));
     }
 }

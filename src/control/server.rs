@@ -25,7 +25,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 
 use super::protocol::{
-    API_ROOT, ErrorBody, ErrorCode, EventsQuery, MAX_REQUEST_BYTES, Problem, RulesQuery, STATE_HEADER, Target, VaultFilter,
+    API_ROOT, ErrorBody, ErrorCode, EventsQuery, MAX_REQUEST_BYTES, Problem, RulesQuery, STATE_HEADER, Target,
+    VaultFilter,
 };
 use super::service::{ByteStream, ContentVerb, ControlService};
 use super::socket;
@@ -83,7 +84,6 @@ pub async fn serve(
             }
         }
     }
-    drop(listener);
     let drained = async { while connections.join_next().await.is_some() {} };
     if tokio::time::timeout(grace, drained).await.is_err() {
         tracing::info!("control requests were still running when the daemon stopped");

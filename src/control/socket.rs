@@ -9,6 +9,8 @@ use std::path::{Path, PathBuf};
 
 use tokio::net::{UnixListener, UnixStream};
 
+use crate::sys::process::peer_credentials;
+
 /// Why the socket cannot be offered or reached.
 #[derive(Debug, thiserror::Error)]
 pub enum SocketError {
@@ -45,7 +47,7 @@ pub fn bind(path: &Path) -> Result<UnixListener, SocketError> {
 
 /// True if the other end is a process of this user.
 pub fn is_own_peer(stream: &UnixStream, uid: u32) -> bool {
-    stream.peer_cred().is_ok_and(|peer| peer.uid() == uid)
+    peer_credentials(stream).is_ok_and(|peer| peer.uid == uid)
 }
 
 #[cfg(test)]

@@ -4,12 +4,13 @@
 //! different sockets must not share databases either. The file holds the process id, for the error of the one who comes
 //! second; it is never removed, because removing a locked file would let a third one in.
 
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{File, OpenOptions};
 use std::io::{Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use crate::control::protocol::{ErrorCode, Problem};
+use crate::sys::lock::try_lock_exclusive;
 
 /// Name of the file in both folders.
 const LOCK_NAME: &str = "daemon.lock";
@@ -39,10 +40,8 @@ fn lock(path: &Path) -> Result<File, Problem> {
         .mode(0o600)
         .open(path)
         .map_err(|error| failed(&error))?;
-    match file.try_lock() {
-        Ok(()) => {}
-        Err(TryLockError::WouldBlock) => return Err(taken(&mut file, path)),
-        Err(TryLockError::Error(error)) => return Err(failed(&error)),
+    if !try_lock_exclusive(&file).map_err(|error| failed(&error))? {
+        return Err(taken(&mut file, path));
     }
     file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id())).map_err(|error| failed(&error))?;
     Ok(file)
@@ -76,7 +75,8 @@ mod tests {
 
     #[test]
     fn another_socket_does_not_open_the_same_databases() {
-        let (one, two, state) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let (one, two, state) =
+            (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         let _first = InstanceLock::acquire(one.path(), state.path()).unwrap();
         assert_eq!(InstanceLock::acquire(two.path(), state.path()).unwrap_err().code, ErrorCode::AlreadyRunning);
     }

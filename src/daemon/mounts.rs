@@ -76,7 +76,8 @@ mod tests {
     fn paths_find_their_mount_by_whole_names() {
         let mounts: Vec<PathBuf> = ["/mnt/work", "/mnt/work/inner", "/mnt/w"].map(PathBuf::from).into();
         let find = |path: &str| {
-            resolve(&mounts, |mount| mount.as_path(), Path::new(path)).map(|(mount, rest)| (mount.to_str().unwrap(), rest))
+            resolve(&mounts, |mount| mount.as_path(), Path::new(path))
+                .map(|(mount, rest)| (mount.to_str().unwrap(), rest))
         };
         assert_eq!(find("/mnt/work/a/b"), Some(("/mnt/work", "a/b".to_owned())));
         assert_eq!(find("/mnt/work"), Some(("/mnt/work", String::new())));

@@ -46,7 +46,11 @@ impl Default for Tasks {
 
 impl Tasks {
     /// Starts a task; it must end soon after its [`Stop`] says so.
-    pub fn spawn<F: Future<Output = ()> + Send + 'static>(&self, name: impl Into<String>, task: impl FnOnce(Stop) -> F) {
+    pub fn spawn<F: Future<Output = ()> + Send + 'static>(
+        &self,
+        name: impl Into<String>,
+        task: impl FnOnce(Stop) -> F,
+    ) {
         let stop = Stop { told: self.tell.subscribe() };
         let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
         let handle = running.set.spawn(task(stop));

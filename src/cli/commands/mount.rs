@@ -21,11 +21,8 @@ pub(super) async fn run(context: &Context, arguments: MountArgs) -> Result {
     let daemon = context.daemon().await?;
     let request = MountRequest { vault: arguments.name, dir: target::absolute(&arguments.dir)? };
     // Listened to from before the mount, so that an unmount right after it is not missed.
-    let mut events = if arguments.foreground {
-        Some(daemon.open("events", &EventsQuery::default()).await?)
-    } else {
-        None
-    };
+    let mut events =
+        if arguments.foreground { Some(daemon.open("events", &EventsQuery::default()).await?) } else { None };
     let mounted: Mounted = daemon.post("mounts", &request).await?;
     context.output.answer(&mounted, |mounted| {
         for mount in &mounted.mounts {

@@ -21,7 +21,8 @@ pub(super) async fn run(context: &Context, command: Option<QueueCommand>, vault:
         QueueCommand::Hold { path } => change(context, &daemon, QueueAction::Hold, at(Some(&path))?).await,
         QueueCommand::Release { path } => change(context, &daemon, QueueAction::Release, at(path.as_deref())?).await,
         QueueCommand::Discard { path, yes } => {
-            let question = format!("Giving up the local change of {} in favour of the provider's version", path.display());
+            let question =
+                format!("Giving up the local change of {} in favour of the provider's version", path.display());
             if yes || context.output.confirm(&question, "--yes")? {
                 change(context, &daemon, QueueAction::Discard, at(Some(&path))?).await
             } else {

@@ -15,12 +15,8 @@ pub(super) async fn run(context: &Context, command: VaultCommand) -> Result {
     let daemon = context.daemon().await?;
     match command {
         VaultCommand::Add { name, provider, path, layout } => {
-            let request = AddVault {
-                name,
-                provider: word(provider),
-                path: target::absolute(&path)?,
-                layout: layout.map(word),
-            };
+            let request =
+                AddVault { name, provider: word(provider), path: target::absolute(&path)?, layout: layout.map(word) };
             done(context, daemon.post("vaults", &request).await?, "added")
         }
         VaultCommand::List => list(context, &daemon.get("vaults", &VaultFilter::default()).await?),

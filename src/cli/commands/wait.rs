@@ -41,16 +41,11 @@ pub(super) async fn until_safe(
     loop {
         let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
         let hold = left.map_or(hold, |left| left.min(hold));
-        let request = WaitRequest {
-            target: target.clone(),
-            hold_ms: Some(u64::try_from(hold.as_millis()).unwrap_or(u64::MAX)),
-        };
+        let request =
+            WaitRequest { target: target.clone(), hold_ms: Some(u64::try_from(hold.as_millis()).unwrap_or(u64::MAX)) };
         let report: WaitReport = daemon.post("wait", &request).await?;
-        let remaining = format!(
-            "{} ({}) to go",
-            counted(report.remaining, "change", "changes"),
-            size(report.remaining_bytes)
-        );
+        let remaining =
+            format!("{} ({}) to go", counted(report.remaining, "change", "changes"), size(report.remaining_bytes));
         spinner.set_message(format!("{shown}: {remaining}"));
         if report.safe_in_cloud {
             spinner.finish_and_clear();

@@ -23,19 +23,36 @@ const START_TIMEOUT: Duration = Duration::from_secs(60);
 /// A log that is larger is put away when the daemon starts.
 const LARGEST_LOG_BYTES: u64 = 8 * 1024 * 1024;
 
-/// How often and how long to ask a daemon that won the race for the lock and does not accept connections yet.
+/// How often, and in which distance, to try again while another daemon is starting or ending.
 const RACE_ATTEMPTS: u32 = 200;
-const RACE_PAUSE: Duration = Duration::from_millis(50);
+const RACE_PAUSE: Duration = Duration::from_millis(100);
 
 /// Starts `program` with `arguments` as the daemon, with its messages going to `log`, and waits until it is ready.
+///
+/// Another daemon may be just starting (two commands had the same idea) or just ending: then this asks again, a bounded
+/// number of times, until that one answers or has gone.
 pub async fn start(client: &Client, program: &Path, arguments: &[String], log: &Path) -> Result<(), Problem> {
-    let not_started = |why: Problem| Problem {
-        code: ErrorCode::DaemonAbsent,
-        hint: why.hint.or_else(|| Some(format!("its messages are in {}", log.display()))),
-        ..why
-    };
+    let mut refusal = Problem::new(ErrorCode::DaemonAbsent, "the daemon was not started");
+    for _ in 0..RACE_ATTEMPTS {
+        match start_once(program, arguments, log).await {
+            Ok(()) => return Ok(()),
+            Err(problem) if problem.code == ErrorCode::AlreadyRunning => refusal = problem,
+            Err(problem) => {
+                let hint = problem.hint.or_else(|| Some(format!("its messages are in {}", log.display())));
+                return Err(Problem { code: ErrorCode::DaemonAbsent, hint, ..problem });
+            }
+        }
+        tokio::time::sleep(RACE_PAUSE).await;
+        if client.is_answering().await {
+            return Ok(());
+        }
+    }
+    Err(Problem { code: ErrorCode::DaemonAbsent, ..refusal })
+}
+
+async fn start_once(program: &Path, arguments: &[String], log: &Path) -> Result<(), Problem> {
     let io = |what: &str, error: std::io::Error| {
-        not_started(Problem::new(ErrorCode::DaemonAbsent, format!("cannot start the daemon: {what}")).because(&error))
+        Problem::new(ErrorCode::DaemonAbsent, format!("cannot start the daemon: {what}")).because(&error)
     };
     rotate(log).map_err(|error| io("putting its old log away", error))?;
     let messages = OpenOptions::new()
@@ -54,7 +71,7 @@ pub async fn start(client: &Client, program: &Path, arguments: &[String], log: &
         .spawn()
         .map_err(|error| io("running it", error))?;
     let Some(pipe) = daemon.stdout.take() else {
-        return Err(not_started(Problem::new(ErrorCode::Internal, "the daemon has no pipe to tell that it is ready")));
+        return Err(Problem::new(ErrorCode::Internal, "the daemon has no pipe to tell that it is ready"));
     };
 
     let (told, hears) = tokio::sync::oneshot::channel();
@@ -67,23 +84,20 @@ pub async fn start(client: &Client, program: &Path, arguments: &[String], log: &
     let line = match tokio::time::timeout(START_TIMEOUT, hears).await {
         Ok(Ok(Ok(line))) => line,
         Ok(Ok(Err(error))) => return Err(io("listening to it", error)),
-        Ok(Err(_)) => return Err(not_started(Problem::new(ErrorCode::Internal, "nobody listened to the daemon"))),
+        Ok(Err(_)) => return Err(Problem::new(ErrorCode::Internal, "nobody listened to the daemon")),
         Err(_) => {
             let late = format!("the daemon was not ready after {} s", START_TIMEOUT.as_secs());
-            return Err(not_started(Problem::new(ErrorCode::DaemonAbsent, late)));
+            return Err(Problem::new(ErrorCode::DaemonAbsent, late));
         }
     };
-    match line.trim_end() {
-        READY_LINE => Ok(()),
-        "" => Err(not_started(Problem::new(ErrorCode::DaemonAbsent, "the daemon ended while it was starting"))),
-        refusal => match serde_json::from_str::<ErrorBody>(refusal) {
-            Ok(body) if body.error.code == ErrorCode::AlreadyRunning => wait_for_winner(client, body.error).await,
-            Ok(body) => Err(not_started(body.error)),
-            Err(_) => {
-                let strange = format!("the daemon said `{refusal}` instead of `{READY_LINE}`");
-                Err(not_started(Problem::new(ErrorCode::Internal, strange)))
-            }
-        },
+    if line.trim_end() == READY_LINE {
+        return Ok(());
+    }
+    // It has ended or is about to; it must not stay behind as a zombie of a long-running caller.
+    drop(daemon.wait());
+    match serde_json::from_str::<ErrorBody>(&line) {
+        Ok(body) => Err(body.error),
+        Err(_) => Err(Problem::new(ErrorCode::DaemonAbsent, "the daemon ended while it was starting")),
     }
 }
 
@@ -95,15 +109,4 @@ fn rotate(log: &Path) -> std::io::Result<()> {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
         Err(error) => Err(error),
     }
-}
-
-/// Two commands started a daemon at the same time; the other one's has the lock.
-async fn wait_for_winner(client: &Client, refusal: Problem) -> Result<(), Problem> {
-    for _ in 0..RACE_ATTEMPTS {
-        if client.is_answering().await {
-            return Ok(());
-        }
-        tokio::time::sleep(RACE_PAUSE).await;
-    }
-    Err(Problem { code: ErrorCode::DaemonAbsent, ..refusal })
 }
