@@ -72,7 +72,10 @@ fn change(path: &Path, edit: impl FnOnce(&mut DocumentMut)) -> Result<(), Config
         message: error.message().to_owned(),
     })?;
     // The parser takes a file of comments only as one trailing comment, which new values must not go above.
-    let heading = if document.is_empty() { std::mem::take(&mut document).to_string() } else { String::new() };
+    let mut heading = if document.is_empty() { std::mem::take(&mut document).to_string() } else { String::new() };
+    if !heading.is_empty() && !heading.ends_with('\n') {
+        heading.push('\n');
+    }
     edit(&mut document);
     let new = heading + &document.to_string();
     let checked = ConfigFile::parse(path, &new)?;

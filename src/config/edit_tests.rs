@@ -36,7 +36,7 @@ fn a_changed_value_keeps_all_that_is_around_it() {
 
 #[test]
 fn new_values_go_to_their_section() {
-    let file = file("# only a comment\n");
+    let file = file("# only a comment");
     set(&file.path, "sync.auto", "no", None).unwrap();
     set(&file.path, "sync.quiet_ms", "0", None).unwrap();
     set(&file.path, "bandwidth.up", "1 MiB/s", Some("Band: live")).unwrap();

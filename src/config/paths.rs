@@ -147,11 +147,6 @@ impl Paths {
         &self.muze
     }
 
-    /// The daemon's lock: held while it runs, so that there is one.
-    pub fn daemon_lock(&self) -> PathBuf {
-        self.state.join("daemon.lock")
-    }
-
     /// Precious state of a vault.
     pub fn vault_state(&self, id: VaultId) -> PathBuf {
         self.state.join(id.to_string())
