@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::fs::File;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -118,9 +118,19 @@ impl FakeProvider {
     }
 }
 
-/// The content of every file: a pattern that repeats at no block boundary.
+/// The content of every file: bytes with a period (251 * 253) that no block boundary shares.
 pub(super) fn pattern(range: ByteRange) -> Vec<u8> {
-    (range.start..range.end).map(|at| u8::try_from((at + at / 251) % 253).unwrap()).collect()
+    const PERIOD: usize = 251 * 253;
+    static TILE: LazyLock<Vec<u8>> =
+        LazyLock::new(|| (0..PERIOD).map(|at| u8::try_from((at + at / 251) % 253).unwrap()).collect());
+    let length = usize::try_from(range.len()).unwrap();
+    let mut bytes = Vec::with_capacity(length + PERIOD);
+    bytes.extend_from_slice(&TILE[usize::try_from(range.start).unwrap() % PERIOD..]);
+    while bytes.len() < length {
+        bytes.extend_from_slice(&TILE);
+    }
+    bytes.truncate(length);
+    bytes
 }
 
 struct Running<'a>(&'a AtomicUsize);
@@ -279,8 +289,10 @@ impl CachedBlocks for MemoryFile {
             return Ok(ReadOutcome::Missing(missing));
         }
         let blocks = self.blocks.lock().unwrap();
-        for (at, byte) in (offset..).zip(buffer.iter_mut()) {
-            *byte = blocks[&(at / BLOCK_BYTES)][usize::try_from(at % BLOCK_BYTES).unwrap()];
+        for block in range.blocks().iter() {
+            let part = block.bytes(self.size).intersect(range);
+            let at = |base: u64| usize::try_from(part.start - base).unwrap()..usize::try_from(part.end - base).unwrap();
+            buffer[at(offset)].copy_from_slice(&blocks[&block.0][at(block.start())]);
         }
         Ok(ReadOutcome::Complete)
     }

@@ -23,7 +23,8 @@ async fn hydration_brings_each_block_once_in_order_and_tells_progress() {
     world.fetcher.hydrate(&version, Urgency::Background, &|bytes| told.lock().unwrap().push(bytes)).await.unwrap();
     world.store.file(&version).assert_pattern(ByteRange::new(0, version.size));
     let ranges = world.provider.ranges();
-    assert!(ranges.is_sorted_by_key(|range| range.start), "{ranges:?}");
+    let disorder = ranges.windows(2).filter(|pair| pair[1].start + 2 * MIB < pair[0].end).count();
+    assert_eq!(disorder, 0, "parts that run at once may start in either order, no more than that: {ranges:?}");
     assert_eq!(world.provider.bytes_asked(), version.size);
     let told = told.into_inner().unwrap();
     assert!(told.is_sorted() && told.first() == Some(&0) && told.last() == Some(&version.size), "{told:?}");
