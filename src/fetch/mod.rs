@@ -42,6 +42,7 @@ pub use store::{BlockStore, CachedBlocks};
 use crate::catalog::Version;
 use crate::content::{FetchDone, FetchError, FetchRequest, Urgency};
 use crate::provider::Provider;
+use crate::telemetry::metrics;
 use crate::types::{BLOCK_BYTES, BlockRun, ByteRange};
 
 use inflight::{Class, Cut, Target, TicketId, VersionKey};
@@ -159,6 +160,11 @@ impl BlockFetcher {
         match request.urgency {
             Urgency::Background => self.request_without_stream(request, done),
             Urgency::Demand => {
+                let asked = Instant::now();
+                let done = Box::new(move |result| {
+                    metrics().fetch_wait.observe(asked.elapsed());
+                    done(result);
+                });
                 let size = request.version.size;
                 let start = request.runs.iter().map(|run| run.bytes(size).start).min().unwrap_or_default();
                 let end = request.runs.iter().map(|run| run.bytes(size).end).max().unwrap_or_default();
@@ -236,7 +242,7 @@ impl BlockFetcher {
         let missing = self.missing(version, &*file, &request.runs, advice.as_ref());
         let target = self.target(version, file);
         if missing.is_empty() {
-            shared.counters.hits.add(1);
+            shared.counters.hit();
             if let Some(advice) = advice {
                 self.follow(&target, request.stream, &advice);
             }
@@ -245,7 +251,6 @@ impl BlockFetcher {
         if shared.known_verdict(&target.key).is_some_and(|verdict| verdict.is_refused(Instant::now())) {
             return answered(done, Err(FetchError::Corrupt));
         }
-        shared.counters.misses.add(1);
         let (class, bound) = match request.urgency {
             Urgency::Background => (Class::Background, shared.config.background_no_progress),
             Urgency::Demand => (Class::Demand, shared.config.no_progress),
@@ -265,7 +270,7 @@ impl BlockFetcher {
             Ok(registered) => registered,
             Err((done, error)) => return answered(done, Err(error)),
         };
-        shared.counters.joined.add(u64::from(joined));
+        shared.counters.miss(joined);
         shared.pump();
         shared.watch(ticket);
         if let Some(advice) = advice {

@@ -142,7 +142,9 @@ impl Shared {
                 tokio::time::sleep_until(deadline).await;
             }
             let released = shared.table.lock().expire(ticket);
-            shared.counters.timed_out.add(u64::from(!released.finished.is_empty()));
+            if !released.finished.is_empty() {
+                shared.counters.timed_out();
+            }
             released.answer();
         });
         if let Some(needless) = self.table.lock().set_watch(ticket, task.abort_handle()) {

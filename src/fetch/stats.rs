@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::catalog::Version;
+use crate::telemetry::metrics;
 
 /// What a fetcher has done and is doing.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -42,43 +43,71 @@ pub struct FetchProgress {
     pub in_flight_bytes: u64,
 }
 
+/// Counts for `status` here and for the metrics of the process.
 #[derive(Debug, Default)]
 pub(super) struct Counters {
-    pub(super) fetched_bytes: Counter,
-    pub(super) rejected_bytes: Counter,
-    pub(super) calls: Counter,
-    pub(super) failed_calls: Counter,
-    pub(super) hits: Counter,
-    pub(super) misses: Counter,
-    pub(super) joined: Counter,
-    pub(super) timed_out: Counter,
+    fetched_bytes: AtomicU64,
+    rejected_bytes: AtomicU64,
+    calls: AtomicU64,
+    failed_calls: AtomicU64,
+    hits: AtomicU64,
+    misses: AtomicU64,
+    joined: AtomicU64,
+    timed_out: AtomicU64,
 }
 
-#[derive(Debug, Default)]
-pub(super) struct Counter(AtomicU64);
-
-impl Counter {
-    pub(super) fn add(&self, count: u64) {
-        self.0.fetch_add(count, Ordering::Relaxed);
-    }
-
-    pub(super) fn get(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
-    }
+fn add(counter: &AtomicU64, count: u64) {
+    counter.fetch_add(count, Ordering::Relaxed);
 }
 
 impl Counters {
+    pub(super) fn call(&self) {
+        add(&self.calls, 1);
+        metrics().fetch_calls.add(1);
+    }
+
+    pub(super) fn call_failed(&self) {
+        add(&self.failed_calls, 1);
+        metrics().fetch_failures.add(1);
+    }
+
+    pub(super) fn fetched(&self, bytes: u64) {
+        add(&self.fetched_bytes, bytes);
+        metrics().fetched.add(bytes);
+    }
+
+    pub(super) fn rejected(&self, bytes: u64) {
+        add(&self.rejected_bytes, bytes);
+        metrics().fetch_rejected.add(bytes);
+    }
+
+    pub(super) fn hit(&self) {
+        add(&self.hits, 1);
+    }
+
+    pub(super) fn miss(&self, joined: bool) {
+        add(&self.misses, 1);
+        add(&self.joined, u64::from(joined));
+        metrics().fetch_misses.add(1);
+    }
+
+    pub(super) fn timed_out(&self) {
+        add(&self.timed_out, 1);
+        metrics().fetch_timeouts.add(1);
+    }
+
     /// The counters; the gauges stay 0.
     pub(super) fn snapshot(&self) -> FetchStats {
+        let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         FetchStats {
-            fetched_bytes: self.fetched_bytes.get(),
-            rejected_bytes: self.rejected_bytes.get(),
-            calls: self.calls.get(),
-            failed_calls: self.failed_calls.get(),
-            hits: self.hits.get(),
-            misses: self.misses.get(),
-            joined: self.joined.get(),
-            timed_out: self.timed_out.get(),
+            fetched_bytes: get(&self.fetched_bytes),
+            rejected_bytes: get(&self.rejected_bytes),
+            calls: get(&self.calls),
+            failed_calls: get(&self.failed_calls),
+            hits: get(&self.hits),
+            misses: get(&self.misses),
+            joined: get(&self.joined),
+            timed_out: get(&self.timed_out),
             ..FetchStats::default()
         }
     }

@@ -11,6 +11,7 @@ use tokio::time::Instant;
 
 use crate::content::{ContentError, FetchError};
 use crate::provider::{ErrorKind, ProviderError};
+use crate::telemetry::metrics;
 use crate::types::{BlockRun, ByteRange};
 
 use super::inflight::{Started, TransferId};
@@ -107,7 +108,7 @@ async fn attempt(shared: &Arc<Shared>, started: &Started, guard: SlotGuard) -> A
     let ranged = shared.provider.capabilities().ranged_read;
     let wanted = if ranged { BlockRun { start: first.start, end: last.end } } else { started.run };
     let range = wanted.bytes(version.size);
-    shared.counters.calls.add(1);
+    shared.counters.call();
     let asked = Instant::now();
     let call = shared.provider.read(&version.rid, &version.revision, range);
     let answer = match tokio::time::timeout(shared.config.call_timeout, call).await {
@@ -121,18 +122,19 @@ async fn attempt(shared: &Arc<Shared>, started: &Started, guard: SlotGuard) -> A
     match answer {
         Ok(bytes) if u64::try_from(bytes.len()) == Ok(range.len()) => {
             shared.link.sample(range.len(), asked.elapsed());
+            metrics().fetch_call.observe(asked.elapsed());
             store(shared, started, wanted, bytes, guard).await
         }
         Ok(bytes) => {
-            shared.counters.failed_calls.add(1);
-            shared.counters.rejected_bytes.add(u64::try_from(bytes.len()).unwrap_or(u64::MAX));
+            shared.counters.call_failed();
+            shared.counters.rejected(u64::try_from(bytes.len()).unwrap_or(u64::MAX));
             tracing::warn!(asked = range.len(), sent = bytes.len(), "the provider sent a read of the wrong length");
             let last_word =
                 FetchError::Failed(format!("the provider sent {} bytes where {} were asked", bytes.len(), range.len()));
             Attempt::Again(guard, Trouble { pause: Duration::ZERO, wrong_answer: true, last_word })
         }
         Err(error) => {
-            shared.counters.failed_calls.add(1);
+            shared.counters.call_failed();
             judge(shared, started, guard, &error)
         }
     }
@@ -149,13 +151,13 @@ async fn store(shared: &Arc<Shared>, started: &Started, wanted: BlockRun, bytes:
         });
         match stored {
             Ok(Stored::Verified) => {
-                shared.counters.fetched_bytes.add(length);
+                shared.counters.fetched(length);
                 verdict.matched();
                 guard.settle(&Ok(()));
                 Attempt::Settled
             }
             Ok(Stored::Kept) => {
-                shared.counters.fetched_bytes.add(length);
+                shared.counters.fetched(length);
                 guard.settle(&Ok(()));
                 let mut verifier = verdict.verifier();
                 if let Err(error) = verifier.advance(&*target.file, &target.version, length * HASH_CATCH_UP) {
@@ -165,7 +167,7 @@ async fn store(shared: &Arc<Shared>, started: &Started, wanted: BlockRun, bytes:
                 Attempt::Settled
             }
             Ok(Stored::Mismatch) => {
-                shared.counters.rejected_bytes.add(length);
+                shared.counters.rejected(length);
                 let again = verdict.mismatched(Instant::now(), shared.config.corrupt_cooldown);
                 if let Err(error) = shared.store.reject(&target.version) {
                     return Attempt::Failed(guard, from_content(&error));
