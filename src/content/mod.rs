@@ -5,8 +5,12 @@
 //! Owner of: `blocks/`, `staging/`, `history/` of one vault. Synchronous; knows neither the catalog nor a provider.
 //! Files are named by ids and hashes, never by names that came from outside.
 
+mod request;
+
 use std::path::PathBuf;
 use std::sync::Arc;
+
+pub use request::{FetchDone, FetchError, FetchRequest, Urgency};
 
 use crate::catalog::Version;
 use crate::types::{BlockIndex, BlockRun, ByteRange, Clock, ContentHash, HashKind, StagedId, Timestamp, VaultId};

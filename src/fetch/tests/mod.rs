@@ -1,0 +1,6 @@
+//! Behaviour of the whole fetcher, on virtual time.
+
+mod fake;
+mod flight;
+mod integrity;
+mod streaming;
