@@ -1,1 +1,58 @@
-//! crash
+//! `kill -9` of the daemon while an application works on a real mount: nothing that was acknowledged is lost (promises P1 to P3).
+//!
+//! `VAULTFS_KILLS` sets the number of kills, `VAULTFS_SEED` the first seed; `scripts/killloop.sh` runs long loops.
+
+#[path = "../support/mod.rs"]
+#[allow(dead_code, reason = "each test binary uses its part of the harness")]
+mod support;
+
+mod workload;
+
+use std::sync::mpsc;
+use std::time::Duration;
+
+use rand::rngs::StdRng;
+use rand::{Rng, RngExt, SeedableRng};
+
+use support::Device;
+use workload::Workload;
+
+fn setting(name: &str, default: u64) -> u64 {
+    std::env::var(name).ok().map_or(default, |value| value.parse().unwrap_or_else(|_| panic!("{name}={value}")))
+}
+
+#[test]
+fn nothing_acknowledged_is_lost_by_kills() {
+    let (kills, seed) = (setting("VAULTFS_KILLS", 6), setting("VAULTFS_SEED", 1));
+    let device = Device::new("killed");
+    let remote = device.path("remote");
+    let mnt = device.mount_local(&remote);
+    let mut workload = Workload::new(mnt, seed);
+    let mut chance = StdRng::seed_from_u64(seed ^ 0x006b_696c_6c);
+    for kill in 0..kills {
+        let pid = device.daemon_pid();
+        let (stop, stopped) = mpsc::channel::<()>();
+        // How much work is done before the kill is part of the seed; where inside an operation it strikes is up to the machine.
+        let delay = Duration::from_micros(chance.random_range(0..400_000));
+        let killer = std::thread::spawn(move || {
+            let interrupted = stopped.recv_timeout(delay);
+            assert!(interrupted.is_err(), "the workload ended before the kill");
+            assert!(std::process::Command::new("kill").args(["-9", &pid.to_string()]).status().unwrap().success());
+        });
+        let done = workload.run_until_the_mount_dies();
+        drop(stop);
+        killer.join().unwrap();
+        device.mount();
+        workload.verify(&format!("after kill {} of {kills} (seed {seed}, {done} operations in this round)", kill + 1));
+    }
+    device.wait_synced();
+    workload.verify("after everything was sent");
+    let (mount, remote) = (support::tree(&device.mnt()), support::tree(&remote));
+    assert_eq!(
+        mount.keys().collect::<Vec<_>>(),
+        remote.keys().collect::<Vec<_>>(),
+        "names in the mount and at the provider"
+    );
+    assert!(mount == remote, "bytes in the mount and at the provider differ");
+    println!("{kills} kills, {} acknowledged operations, seed {seed}: nothing lost", workload.acknowledged());
+}

@@ -1,1 +1,15 @@
-//! mount
+//! What applications do, on a real mount of a real daemon: one file per theme of the conformance list. The public suites
+//! (pjdfstest, fsx) run beside this one: `scripts/conformance.sh`.
+
+#[path = "../support/mod.rs"]
+#[allow(dead_code, reason = "each test binary uses its part of the harness")]
+mod support;
+
+mod data;
+mod devices;
+mod lifecycle;
+mod names;
+mod programs;
+mod saves;
+mod syncing;
+mod system;

@@ -1,0 +1,42 @@
+#!/usr/bin/env bash
+# Sets up what is missing and runs every check of a change.
+#
+#   scripts/test.sh             everything
+#   scripts/test.sh STAGE ...   only these: lint unit macos simulate conformance kill
+#
+# Longer runs of the same checks: scripts/simulate.sh, scripts/conformance.sh, scripts/killloop.sh.
+. "$(dirname "$0")/lib.sh"
+
+stage_lint() {
+  cargo fmt --check
+  cargo clippy --quiet --workspace --all-targets --all-features -- -D warnings
+  RUSTDOCFLAGS="-D warnings" cargo doc --quiet --no-deps --workspace
+}
+
+stage_unit() {
+  need_fuse
+  if cargo nextest --version >/dev/null 2>&1; then
+    cargo nextest run --workspace
+  else
+    cargo test --workspace
+  fi
+}
+
+stage_macos() { scripts/check-macos.sh -- --lib --bins; }
+stage_simulate() {
+  scripts/simulate.sh planner --cases 100000
+  scripts/simulate.sh engine --seeds 500
+}
+stage_conformance() { need_fuse; scripts/conformance.sh; }
+stage_kill() { need_fuse; scripts/killloop.sh 20; }
+
+need_build
+stages=("$@")
+[ ${#stages[@]} -gt 0 ] || stages=(lint unit macos simulate conformance kill)
+for stage in "${stages[@]}"; do
+  declare -F "stage_$stage" >/dev/null || die "unknown stage: $stage" "one of: lint unit macos simulate conformance kill"
+  started=$SECONDS
+  say "== $stage"
+  "stage_$stage"
+  say "== $stage passed in $((SECONDS - started)) s"
+done

@@ -1,0 +1,106 @@
+//! Mounting and unmounting, and what can be in the way.
+
+use std::fs;
+use std::time::{Duration, Instant};
+
+use crate::support::Device;
+
+/// Runs a command that must fail, and returns what it said.
+fn refused(device: &Device, arguments: &[&std::ffi::OsStr]) -> (i32, String) {
+    let output = device.run(arguments);
+    assert!(!output.status.success(), "vaultfs {arguments:?} succeeded");
+    (output.status.code().unwrap(), String::from_utf8(output.stderr).unwrap())
+}
+
+#[test]
+fn a_mountpoint_that_cannot_be_used_is_explained() {
+    let device = Device::new("lifecycle");
+    device.mount_local(&device.path("remote"));
+    let (missing, file, full) = (device.path("missing"), device.path("config/a file"), device.path("full"));
+    fs::write(&file, "").unwrap();
+    fs::create_dir(&full).unwrap();
+    fs::write(full.join("something"), "").unwrap();
+    let mnt = device.mnt();
+    for (dir, words) in [(&missing, "does not exist"), (&file, "not a folder"), (&full, "not empty"), (&mnt, "mount")] {
+        let (_, text) = refused(&device, &["mount".as_ref(), "vault".as_ref(), dir.as_os_str()]);
+        assert!(
+            text.starts_with("error:") && text.contains(words) && text.contains("hint:"),
+            "{}: {text}",
+            dir.display()
+        );
+    }
+    let (_, text) = refused(&device, &["mount".as_ref(), "nobody's".as_ref(), device.path("cache").as_os_str()]);
+    assert!(text.contains("nobody's") && text.contains("hint:"), "{text}");
+}
+
+#[test]
+fn a_dead_mount_is_cleared_and_the_vault_is_there_again() {
+    let device = Device::new("lifecycle");
+    let mnt = device.mount_local(&device.path("remote"));
+    fs::write(mnt.join("file"), "text").unwrap();
+    device.kill_daemon();
+    let started = Instant::now();
+    assert!(fs::read_dir(&mnt).is_err(), "calls on a dead mount fail");
+    assert!(started.elapsed() < Duration::from_secs(1));
+    let mnt = device.mount();
+    assert_eq!(fs::read_to_string(mnt.join("file")).unwrap(), "text");
+}
+
+#[test]
+fn unmounting_loses_nothing_that_was_not_sent() {
+    let device = Device::new("lifecycle");
+    let remote = device.path("remote");
+    let mnt = device.mount_local(&remote);
+    device.ok(["offline"]);
+    fs::write(mnt.join("unsent"), "precious").unwrap();
+    let said = device.run(["unmount".as_ref(), mnt.as_os_str()]);
+    let text = format!("{}{}", String::from_utf8_lossy(&said.stdout), String::from_utf8_lossy(&said.stderr));
+    assert!(said.status.success() && text.contains("unsent"), "{text}");
+    assert_eq!(fs::read_dir(&mnt).unwrap().count(), 0, "unmounted");
+    device.ok(["daemon", "stop"]);
+    let mnt = device.mount();
+    assert_eq!(fs::read_to_string(mnt.join("unsent")).unwrap(), "precious");
+    device.ok(["online"]);
+    device.wait_synced();
+    assert_eq!(fs::read_to_string(remote.join("unsent")).unwrap(), "precious");
+    device.ok(["unmount".as_ref(), "--wait".as_ref(), mnt.as_os_str()]);
+}
+
+#[test]
+fn a_mount_in_use_is_not_taken_away() {
+    let device = Device::new("lifecycle");
+    let mnt = device.mount_local(&device.path("remote"));
+    let file = fs::File::create(mnt.join("open")).unwrap();
+    let (_, text) = refused(&device, &["unmount".as_ref(), mnt.as_os_str()]);
+    assert!(text.contains("in use"), "{text}");
+    fs::write(mnt.join("still works"), "").unwrap();
+    drop(file);
+    device.ok(["unmount".as_ref(), mnt.as_os_str()]);
+}
+
+#[test]
+fn all_vaults_are_folders_of_one_folder() {
+    let device = Device::new("lifecycle");
+    for vault in ["Personal", "Work"] {
+        let remote = device.path(vault);
+        fs::create_dir(&remote).unwrap();
+        fs::write(remote.join("in"), vault).unwrap();
+        device.ok([
+            "vault".as_ref(),
+            "add".as_ref(),
+            std::ffi::OsStr::new(vault),
+            "--provider".as_ref(),
+            "local".as_ref(),
+            "--path".as_ref(),
+            remote.as_os_str(),
+        ]);
+    }
+    device.ok(["mount".as_ref(), "--all".as_ref(), device.mnt().as_os_str()]);
+    for vault in ["Personal", "Work"] {
+        crate::support::eventually("the vault's files", || {
+            fs::read_to_string(device.mnt().join(vault).join("in")).is_ok_and(|text| text == vault)
+        });
+    }
+    device.ok(["unmount".as_ref(), device.mnt().as_os_str()]);
+    assert_eq!(fs::read_dir(device.mnt()).unwrap().count(), 0);
+}

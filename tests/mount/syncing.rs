@@ -1,0 +1,119 @@
+//! Both directions between mount and provider, offline, and what may never happen: a missing disk that deletes.
+
+use std::fs;
+use std::time::{Duration, Instant};
+
+use crate::support::{Device, eventually, tree};
+
+#[test]
+fn what_is_at_the_provider_is_there_at_once_and_follows_its_changes() {
+    let device = Device::new("syncing");
+    let remote = device.path("remote");
+    fs::create_dir_all(remote.join("Tour/Song/audio")).unwrap();
+    fs::write(remote.join("Tour/Song/mix.json"), "{\"name\":\"Song\"}").unwrap();
+    let mnt = device.mount_local(&remote);
+    eventually("the provider's tree is shown", || tree(&mnt) == tree(&remote));
+
+    fs::write(remote.join("Tour/new.txt"), "made elsewhere").unwrap();
+    eventually("a new remote file", || {
+        fs::read_to_string(mnt.join("Tour/new.txt")).is_ok_and(|text| text == "made elsewhere")
+    });
+    fs::write(remote.join("Tour/new.txt"), "edited elsewhere, and longer").unwrap();
+    eventually("a remote edit", || {
+        fs::read_to_string(mnt.join("Tour/new.txt")).unwrap() == "edited elsewhere, and longer"
+    });
+    fs::rename(remote.join("Tour"), remote.join("Concert")).unwrap();
+    eventually("a remote rename of a folder", || {
+        mnt.join("Concert/Song/mix.json").exists() && !mnt.join("Tour").exists()
+    });
+    fs::remove_file(remote.join("Concert/new.txt")).unwrap();
+    eventually("a remote deletion", || !mnt.join("Concert/new.txt").exists());
+    assert_eq!(tree(&mnt), tree(&remote));
+}
+
+#[test]
+fn work_offline_is_queued_survives_a_restart_and_flows_on_return() {
+    let device = Device::new("syncing");
+    let remote = device.path("remote");
+    let mnt = device.mount_local(&remote);
+    fs::write(mnt.join("kept.txt"), "one").unwrap();
+    fs::write(mnt.join("gone.txt"), "x").unwrap();
+    device.wait_synced();
+    device.ok(["offline"]);
+    assert_eq!(device.ok(["status", "--short"]).trim(), "offline");
+    fs::create_dir(mnt.join("Mix")).unwrap();
+    fs::write(mnt.join("Mix/mix.json"), "{}").unwrap();
+    fs::write(mnt.join("kept.txt"), "two").unwrap();
+    fs::remove_file(mnt.join("gone.txt")).unwrap();
+    let queue: serde_json::Value = serde_json::from_str(&device.ok(["queue", "--json", "--vault", "vault"])).unwrap();
+    assert!(queue.as_array().is_some_and(|items| items.len() >= 4), "{queue}");
+    device.kill_daemon();
+    let mnt = device.mount();
+    assert_eq!(fs::read_to_string(mnt.join("kept.txt")).unwrap(), "two");
+    device.ok(["online"]);
+    device.wait_synced();
+    assert_eq!(tree(&remote), tree(&mnt));
+    assert_eq!(fs::read_to_string(remote.join("kept.txt")).unwrap(), "two");
+    assert!(!remote.join("gone.txt").exists());
+    eventually("nothing is left", || device.ok(["status", "--short"]).trim() == "idle");
+}
+
+#[test]
+fn both_sides_edited_keeps_both() {
+    let device = Device::new("syncing");
+    let remote = device.path("remote");
+    let mnt = device.mount_local(&remote);
+    fs::write(mnt.join("brief.docx"), "draft").unwrap();
+    device.wait_synced();
+    device.ok(["offline"]);
+    fs::write(mnt.join("brief.docx"), "ours, offline").unwrap();
+    fs::write(remote.join("brief.docx"), "theirs").unwrap();
+    device.ok(["online"]);
+    eventually("the conflict is found", || {
+        device.ok(["conflicts", "list", "--vault", "vault", "--json"]).contains("brief")
+    });
+    device.wait_synced();
+    assert_eq!(fs::read_to_string(mnt.join("brief.docx")).unwrap(), "theirs");
+    let files = tree(&remote);
+    let copy = files.iter().find(|(name, _)| name.contains("conflict")).unwrap_or_else(|| panic!("{files:?}"));
+    assert_eq!(copy.1, b"ours, offline");
+    assert_eq!(files, tree(&mnt));
+}
+
+#[test]
+fn a_missing_disk_deletes_nothing() {
+    let device = Device::new("syncing");
+    let remote = device.path("remote");
+    let mnt = device.mount_local(&remote);
+    for name in ["a", "b", "c"] {
+        fs::write(mnt.join(name), name).unwrap();
+    }
+    device.wait_synced();
+    let elsewhere = device.path("remote-unplugged");
+    fs::rename(&remote, &elsewhere).unwrap();
+    fs::create_dir(&remote).unwrap();
+    eventually("the missing root is said", || device.ok(["status", "--short"]).trim() == "error");
+    fs::write(mnt.join("d"), "made meanwhile").unwrap();
+    assert_eq!(fs::read_dir(&mnt).unwrap().count(), 4);
+    assert_eq!(fs::read_dir(&remote).unwrap().count(), 0, "nothing is written to the wrong disk");
+    fs::remove_dir(&remote).unwrap();
+    fs::rename(&elsewhere, &remote).unwrap();
+    device.wait_synced();
+    assert_eq!(tree(&mnt), tree(&remote));
+    assert_eq!(tree(&remote).len(), 4);
+}
+
+#[test]
+fn metadata_answers_at_once_while_the_provider_is_away() {
+    let device = Device::new("syncing");
+    let mnt = device.mount_local(&device.path("remote"));
+    fs::write(mnt.join("file"), "text").unwrap();
+    device.wait_synced();
+    device.ok(["offline"]);
+    let started = Instant::now();
+    fs::metadata(mnt.join("file")).unwrap();
+    fs::read_dir(&mnt).unwrap().for_each(drop);
+    fs::create_dir(mnt.join("folder")).unwrap();
+    fs::rename(mnt.join("file"), mnt.join("folder/file")).unwrap();
+    assert!(started.elapsed() < Duration::from_secs(2), "the promised bound of metadata");
+}

@@ -1,0 +1,177 @@
+//! A device: one set of XDG folders, the real binary, a real daemon and real mounts. Dropping it stops the daemon and takes the
+//! mounts away.
+
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+/// One device of a person.
+pub struct Device {
+    dir: TempDir,
+    name: String,
+}
+
+/// How long any single command may take before the test fails.
+const COMMAND_LIMIT: Duration = Duration::from_secs(60);
+
+impl Device {
+    /// A device that nobody has used yet.
+    pub fn new(name: &str) -> Self {
+        // Not in /tmp, which may be a tmpfs without the file system features of a disk.
+        let dir = tempfile::Builder::new().prefix("vaultfs-test-").tempdir_in("/var/tmp").unwrap();
+        for folder in ["config", "state", "cache", "run", "mnt", "remote"] {
+            std::fs::create_dir(dir.path().join(folder)).unwrap();
+        }
+        let run = std::fs::Permissions::from(std::os::unix::fs::PermissionsExt::from_mode(0o700));
+        std::fs::set_permissions(dir.path().join("run"), run).unwrap();
+        let device = Self { dir, name: name.to_owned() };
+        // A short quiet time, so that tests do not spend their time waiting for it.
+        device.ok(["config", "set", "sync.quiet_ms", "100"]);
+        device
+    }
+
+    /// A folder of this device.
+    pub fn path(&self, folder: &str) -> PathBuf {
+        self.dir.path().join(folder)
+    }
+
+    /// The usual mountpoint.
+    pub fn mnt(&self) -> PathBuf {
+        self.path("mnt")
+    }
+
+    /// The program with this device's folders, ready for arguments.
+    pub fn command(&self) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_vaultfs"));
+        command
+            .env("XDG_CONFIG_HOME", self.path("config"))
+            .env("XDG_STATE_HOME", self.path("state"))
+            .env("XDG_CACHE_HOME", self.path("cache"))
+            .env("XDG_RUNTIME_DIR", self.path("run"))
+            .env("VAULTFS_DEVICE_NAME", &self.name)
+            .env("NO_COLOR", "1")
+            .stdin(std::process::Stdio::null());
+        command
+    }
+
+    /// Runs the program.
+    pub fn run<A: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = A>) -> Output {
+        let mut command = self.command();
+        command.args(arguments);
+        let started = Instant::now();
+        let output = command.output().unwrap();
+        assert!(started.elapsed() < COMMAND_LIMIT, "{command:?} took {:?}", started.elapsed());
+        output
+    }
+
+    /// Runs the program, which must succeed; returns what it printed.
+    pub fn ok<A: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = A>) -> String {
+        let arguments: Vec<std::ffi::OsString> = arguments.into_iter().map(|a| a.as_ref().to_owned()).collect();
+        let output = self.run(&arguments);
+        let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        assert!(output.status.success(), "vaultfs {arguments:?}: {}\n{out}{err}{}", output.status, self.log_tail());
+        out.into_owned()
+    }
+
+    /// Adds a local vault named `vault` whose remote is `remote`, and mounts it at `mnt`.
+    pub fn mount_local(&self, remote: &Path) -> PathBuf {
+        self.ok([
+            OsStr::new("vault"),
+            "add".as_ref(),
+            "vault".as_ref(),
+            "--provider".as_ref(),
+            "local".as_ref(),
+            "--path".as_ref(),
+            remote.as_os_str(),
+        ]);
+        self.mount()
+    }
+
+    /// Mounts the vault named `vault` at `mnt`.
+    pub fn mount(&self) -> PathBuf {
+        self.ok([OsStr::new("mount"), "vault".as_ref(), self.mnt().as_os_str()]);
+        self.mnt()
+    }
+
+    /// Waits until everything below the mount is safe at the provider.
+    pub fn wait_synced(&self) {
+        self.ok([OsStr::new("wait"), "--timeout".as_ref(), "50".as_ref(), self.mnt().as_os_str()]);
+    }
+
+    /// The process id of the daemon.
+    pub fn daemon_pid(&self) -> u32 {
+        let status: serde_json::Value = serde_json::from_str(&self.ok(["daemon", "status", "--json"])).unwrap();
+        status["pid"].as_u64().and_then(|pid| u32::try_from(pid).ok()).unwrap_or_else(|| panic!("no pid in {status}"))
+    }
+
+    /// Kills the daemon as a power cut of its process would.
+    pub fn kill_daemon(&self) {
+        let pid = self.daemon_pid();
+        assert!(Command::new("kill").args(["-9", &pid.to_string()]).status().unwrap().success());
+        while Path::new(&format!("/proc/{pid}")).exists() && !is_zombie(pid) {
+            std::thread::yield_now();
+        }
+    }
+
+    fn log_tail(&self) -> String {
+        let log = std::fs::read_dir(self.path("state").join("vaultfs"))
+            .into_iter()
+            .flatten()
+            .filter_map(|entry| {
+                std::fs::read_to_string(entry.ok()?.path()).ok().filter(|text| !text.starts_with("SQLite"))
+            })
+            .next_back()
+            .unwrap_or_default();
+        let lines: Vec<&str> = log.lines().collect();
+        format!("\nlog of {}:\n{}", self.name, lines[lines.len().saturating_sub(30)..].join("\n"))
+    }
+}
+
+fn is_zombie(pid: u32) -> bool {
+    std::fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| stat.contains(") Z "))
+}
+
+impl Drop for Device {
+    fn drop(&mut self) {
+        // A test that fails on purpose leaves a dead daemon or no mount: neither is an error here.
+        drop(self.run(["daemon", "stop"]));
+        drop(Command::new("fusermount3").args(["-u", "-z", "-q"]).arg(self.mnt()).output());
+    }
+}
+
+/// Waits until `check` holds; panics with `what` after ten seconds.
+pub fn eventually(what: &str, mut check: impl FnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while !check() {
+        assert!(Instant::now() < deadline, "did not happen within 10 s: {what}");
+        std::thread::park_timeout(Duration::from_millis(20));
+    }
+}
+
+/// Every file below a folder with its bytes, by path relative to it; folders end in `/`.
+pub fn tree(root: &Path) -> std::collections::BTreeMap<String, Vec<u8>> {
+    fn collect(root: &Path, folder: &Path, into: &mut std::collections::BTreeMap<String, Vec<u8>>) {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            let shown = path.strip_prefix(root).unwrap().to_str().unwrap().to_owned();
+            let kind = path.symlink_metadata().unwrap().file_type();
+            if shown.starts_with(".vaultfs-") {
+                continue;
+            }
+            if kind.is_dir() {
+                into.insert(format!("{shown}/"), Vec::new());
+                collect(root, &path, into);
+            } else if kind.is_symlink() {
+                into.insert(shown, std::fs::read_link(&path).unwrap().into_os_string().into_encoded_bytes());
+            } else {
+                into.insert(shown, std::fs::read(&path).unwrap());
+            }
+        }
+    }
+    let mut found = std::collections::BTreeMap::new();
+    collect(root, root, &mut found);
+    found
+}
