@@ -12,9 +12,6 @@ use std::path::Path;
 use crate::control::protocol::{ErrorCode, Problem};
 use crate::sys::lock::try_lock_exclusive;
 
-/// Name of the file in both folders.
-const LOCK_NAME: &str = "daemon.lock";
-
 /// The right to be the daemon. Given up on drop.
 #[derive(Debug)]
 pub struct InstanceLock {
@@ -23,8 +20,8 @@ pub struct InstanceLock {
 
 impl InstanceLock {
     /// Takes both locks, or says who has them. The folders must exist.
-    pub fn acquire(runtime_dir: &Path, state_dir: &Path) -> Result<Self, Problem> {
-        Ok(Self { _held: [lock(&runtime_dir.join(LOCK_NAME))?, lock(&state_dir.join(LOCK_NAME))?] })
+    pub fn acquire(runtime: &Path, state: &Path) -> Result<Self, Problem> {
+        Ok(Self { _held: [lock(runtime)?, lock(state)?] })
     }
 }
 
@@ -64,20 +61,22 @@ mod tests {
 
     #[test]
     fn the_second_one_is_told_who_is_first() {
-        let (runtime, state) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-        let first = InstanceLock::acquire(runtime.path(), state.path()).unwrap();
-        let refused = InstanceLock::acquire(runtime.path(), state.path()).unwrap_err();
+        let dir = tempfile::tempdir().unwrap();
+        let (runtime, state) = (dir.path().join("runtime.lock"), dir.path().join("state.lock"));
+        let first = InstanceLock::acquire(&runtime, &state).unwrap();
+        let refused = InstanceLock::acquire(&runtime, &state).unwrap_err();
         assert_eq!(refused.code, ErrorCode::AlreadyRunning);
         assert!(refused.what.contains(&format!("process {}", std::process::id())), "{refused}");
         drop(first);
-        InstanceLock::acquire(runtime.path(), state.path()).unwrap();
+        InstanceLock::acquire(&runtime, &state).unwrap();
     }
 
     #[test]
     fn another_socket_does_not_open_the_same_databases() {
-        let (one, two, state) =
-            (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-        let _first = InstanceLock::acquire(one.path(), state.path()).unwrap();
-        assert_eq!(InstanceLock::acquire(two.path(), state.path()).unwrap_err().code, ErrorCode::AlreadyRunning);
+        let dir = tempfile::tempdir().unwrap();
+        let state = dir.path().join("state.lock");
+        let _first = InstanceLock::acquire(&dir.path().join("one.lock"), &state).unwrap();
+        let refused = InstanceLock::acquire(&dir.path().join("two.lock"), &state).unwrap_err();
+        assert_eq!(refused.code, ErrorCode::AlreadyRunning);
     }
 }
