@@ -6,6 +6,7 @@
 pub mod disk;
 pub mod durable;
 pub mod failpoint;
+pub mod host;
 pub mod lock;
 pub mod process;
 

@@ -1,0 +1,38 @@
+//! Who runs this process and on which machine.
+
+/// The user id that files made by this process get.
+pub fn effective_uid() -> u32 {
+    // SAFETY: geteuid has no preconditions, takes no pointers and cannot fail.
+    unsafe { libc::geteuid() }
+}
+
+/// The machine's own name without its domain; `None` if it has none or it is not UTF-8.
+pub fn host_name() -> Option<String> {
+    let mut buffer = [0_u8; 256];
+    // SAFETY: the pointer and the length describe a buffer that outlives the call; one byte is kept back so that a
+    // truncated name still ends in NUL.
+    let outcome = unsafe { libc::gethostname(buffer.as_mut_ptr().cast(), buffer.len() - 1) };
+    if outcome != 0 {
+        return None;
+    }
+    let name = std::ffi::CStr::from_bytes_until_nul(&buffer).ok()?.to_str().ok()?;
+    let name = name.split('.').next().unwrap_or(name);
+    (!name.is_empty()).then(|| name.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::MetadataExt;
+
+    #[test]
+    fn files_belong_to_the_effective_user() {
+        let file = tempfile::tempfile().unwrap();
+        assert_eq!(file.metadata().unwrap().uid(), super::effective_uid());
+    }
+
+    #[test]
+    fn the_host_name_has_no_domain() {
+        let name = super::host_name().unwrap_or_default();
+        assert!(!name.contains(['.', '\0']), "{name}");
+    }
+}
