@@ -95,7 +95,7 @@ fn row(key: &str, vault: Option<&str>) -> Result<&'static Setting, ConfigError> 
     })?;
     match vault {
         Some(vault) if !setting.per_vault => {
-            Err(ConfigError::NotPerVault { at: Origin::Flag, key: key.to_owned(), vault: vault.to_owned() })
+            Err(ConfigError::NotPerVault { at: Origin::Flag, key: setting.key, vault: vault.to_owned() })
         }
         Some(_) | None => Ok(setting),
     }

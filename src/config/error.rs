@@ -28,14 +28,14 @@ pub enum ConfigError {
         message: String,
     },
     /// A key that is no setting.
-    #[error("{at}: unknown setting \"{key}\"{}", hint(.nearest.as_deref()))]
+    #[error("{at}: unknown setting \"{key}\"{}", hint(*.nearest))]
     UnknownKey {
         /// Where it stands.
         at: Origin,
         /// The key.
         key: String,
         /// The setting that was probably meant.
-        nearest: Option<String>,
+        nearest: Option<&'static str>,
     },
     /// A setting that is one for the whole program was given for one vault.
     #[error("{at}: \"{key}\" cannot be set for a single vault; move it out of [vault.\"{vault}\"]")]
@@ -43,7 +43,7 @@ pub enum ConfigError {
         /// Where it stands.
         at: Origin,
         /// The key.
-        key: String,
+        key: &'static str,
         /// The vault.
         vault: String,
     },
@@ -53,7 +53,7 @@ pub enum ConfigError {
         /// Where it stands.
         at: Origin,
         /// The key.
-        key: String,
+        key: &'static str,
         /// The value as it was written.
         value: String,
         /// What would be right.

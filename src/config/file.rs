@@ -84,10 +84,10 @@ impl Reader<'_> {
             let line = line_of(self.text, name.span().start);
             let key =
                 if prefix.is_empty() { name.get_ref().to_string() } else { format!("{prefix}.{}", name.get_ref()) };
-            match value.get_ref() {
-                DeValue::Table(vaults) if vault.is_none() && key == VAULT_SECTION => self.vaults(vaults)?,
-                DeValue::Table(inner) if find(&key).is_none() => self.table(&key, vault, inner)?,
-                _ => self.value(&key, vault, value, line)?,
+            match value.get_ref().as_table() {
+                Some(vaults) if vault.is_none() && key == VAULT_SECTION => self.vaults(vaults)?,
+                Some(inner) if find(&key).is_none() => self.table(&key, vault, inner)?,
+                Some(_) | None => self.value(&key, vault, value, line)?,
             }
         }
         Ok(())
@@ -95,9 +95,9 @@ impl Reader<'_> {
 
     fn vaults(&mut self, vaults: &DeTable<'_>) -> Result<(), ConfigError> {
         for (name, value) in vaults {
-            match value.get_ref() {
-                DeValue::Table(table) => self.table("", Some(name.get_ref()), table)?,
-                _ => {
+            match value.get_ref().as_table() {
+                Some(table) => self.table("", Some(name.get_ref()), table)?,
+                None => {
                     let line = line_of(self.text, name.span().start);
                     return Err(self.unknown(&format!("{VAULT_SECTION}.{}", name.get_ref()), line));
                 }
@@ -115,7 +115,7 @@ impl Reader<'_> {
     ) -> Result<(), ConfigError> {
         let setting = find(key).ok_or_else(|| self.unknown(key, line))?;
         if let (Some(vault), false) = (vault, setting.per_vault) {
-            return Err(ConfigError::NotPerVault { at: self.at(line), key: key.to_owned(), vault: vault.to_owned() });
+            return Err(ConfigError::NotPerVault { at: self.at(line), key: setting.key, vault: vault.to_owned() });
         }
         self.values.push(FileValue { setting, vault: vault.map(str::to_owned), raw: raw(value.get_ref()), line });
         Ok(())

@@ -192,7 +192,7 @@ pub(super) fn check(
 ) -> Result<(), ConfigError> {
     (setting.set)(settings, raw).map_err(|expected| ConfigError::BadValue {
         at: origin.clone(),
-        key: setting.key.to_owned(),
+        key: setting.key,
         value: raw.to_string(),
         expected,
     })

@@ -237,14 +237,14 @@ pub fn find(key: &str) -> Option<&'static Setting> {
 }
 
 /// The key that was probably meant.
-pub fn nearest(key: &str) -> Option<String> {
+pub fn nearest(key: &str) -> Option<&'static str> {
     let limit = 1 + key.len() / 4;
     let distance = |setting: &&Setting| {
         let whole = edit_distance(key, setting.key);
         let (_, last) = setting.key.rsplit_once('.').unwrap_or(("", setting.key));
         whole.min(edit_distance(key, last) + 1)
     };
-    SETTINGS.iter().min_by_key(distance).filter(|best| distance(best) <= limit).map(|best| best.key.to_owned())
+    SETTINGS.iter().min_by_key(distance).filter(|best| distance(best) <= limit).map(|best| best.key)
 }
 
 impl Settings {
@@ -395,9 +395,9 @@ mod tests {
 
     #[test]
     fn misspelt_keys_find_their_setting() {
-        assert_eq!(nearest("cache.max_byte").as_deref(), Some("cache.max_bytes"));
-        assert_eq!(nearest("devicename").as_deref(), Some("device_name"));
-        assert_eq!(nearest("pull_interval").as_deref(), Some("sync.pull_interval"));
+        assert_eq!(nearest("cache.max_byte"), Some("cache.max_bytes"));
+        assert_eq!(nearest("devicename"), Some("device_name"));
+        assert_eq!(nearest("pull_interval"), Some("sync.pull_interval"));
         assert_eq!(nearest("colour"), None);
     }
 }

@@ -51,9 +51,9 @@ pub enum ValueError {
     #[error("expected a value from {least} to {most}")]
     Range {
         /// The least that is accepted.
-        least: String,
+        least: Box<str>,
         /// The most that is accepted.
-        most: String,
+        most: Box<str>,
     },
     /// Empty, or with characters that it cannot have.
     #[error("{0}")]
@@ -146,12 +146,12 @@ pub fn within(duration: Duration, least: Duration, most: Duration) -> Result<Dur
     if (least..=most).contains(&duration) {
         Ok(duration)
     } else {
-        Err(ValueError::Range { least: format_duration(least), most: format_duration(most) })
+        Err(ValueError::Range { least: format_duration(least).into(), most: format_duration(most).into() })
     }
 }
 
 fn out_of(bounds: &std::ops::RangeInclusive<u64>) -> ValueError {
-    ValueError::Range { least: bounds.start().to_string(), most: bounds.end().to_string() }
+    ValueError::Range { least: bounds.start().to_string().into(), most: bounds.end().to_string().into() }
 }
 
 /// `10 GiB`, `1.5 GB`, `4096`. Fractions are cut to whole bytes.

@@ -168,7 +168,7 @@ impl VaultFs {
         Ok(Step::Done(()))
     }
 
-    fn set_attributes(&self, ino: InodeNo, set: SetAttr) -> Result<Stat> {
+    pub(super) fn set_attributes(&self, ino: InodeNo, set: SetAttr) -> Result<Stat> {
         let now = self.parts.clock.now();
         let change = |attr: &mut Attr| {
             let time = |to: SetTime| match to {

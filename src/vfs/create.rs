@@ -150,8 +150,17 @@ impl VaultFs {
         self.stat_row(&row)
     }
 
-    /// Makes a folder, link or special file.
-    pub fn make(&self, parent: InodeNo, name: &OsStr, owner: Owner, entry: NewEntry) -> Result<Stat> {
+    /// Makes a folder, link or special file; a folder gets what the vault's layout wants in it.
+    pub fn make(self: &Arc<Self>, parent: InodeNo, name: &OsStr, owner: Owner, entry: NewEntry) -> Result<Stat> {
+        let row = self.make_one(parent, name, owner, entry)?;
+        if row.kind == NodeKind::Folder {
+            self.furnish(&row);
+            return self.getattr(row.ino);
+        }
+        self.stat_row(&row)
+    }
+
+    pub(super) fn make_one(&self, parent: InodeNo, name: &OsStr, owner: Owner, entry: NewEntry) -> Result<LocalRow> {
         let name = EntryName::from_os(name)?;
         let _namespace = self.namespace.lock();
         let row = self.parts.catalog.write(|txn| {
@@ -180,6 +189,6 @@ impl VaultFs {
             Ok(row)
         })?;
         self.parts.sink.changed(row.node);
-        self.stat_row(&row)
+        Ok(row)
     }
 }

@@ -19,6 +19,7 @@ mod read;
 mod remove;
 mod rename;
 mod statfs;
+mod templates;
 mod wait;
 mod write;
 mod xattr;
@@ -44,6 +45,7 @@ use crate::catalog::{Catalog, LocalContent, LocalRow, Txn};
 use crate::content::ContentStore;
 use crate::types::ranked_lock::{Rank, RankedMutex};
 use crate::types::{Clock, EntryName, HandleNo, InodeNo, NameRules, NodeId, VaultId};
+use crate::vaults::layout::Layout;
 
 /// Everything that the core needs; the daemon supplies it.
 pub struct VfsParts {
@@ -61,6 +63,8 @@ pub struct VfsParts {
     pub sink: Arc<dyn ChangeSink>,
     /// Which names stay here.
     pub policy: Arc<dyn NamePolicy>,
+    /// What folders mean.
+    pub layout: &'static dyn Layout,
     /// How the provider compares and restricts names.
     pub names: NameRules,
     /// The provider can store symbolic links.

@@ -20,7 +20,7 @@ impl VaultFs {
         self.with_blocks(file, move |vfs| vfs.read_step(&step_file, offset, size), done);
     }
 
-    fn read_step(&self, file: &OpenFile, offset: u64, size: u32) -> Result<Step<Vec<u8>>> {
+    pub(super) fn read_step(&self, file: &OpenFile, offset: u64, size: u32) -> Result<Step<Vec<u8>>> {
         let state = file.read();
         let range = ByteRange::at(offset, u64::from(size)).clamp_to(state.attr.size);
         let mut buffer = vec![0; usize::try_from(range.len()).map_err(|_| FsError::TooLarge)?];

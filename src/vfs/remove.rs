@@ -37,17 +37,26 @@ impl VaultFs {
     pub fn rmdir(&self, parent: InodeNo, name: &OsStr) -> Result<()> {
         let name = EntryName::from_os(name)?;
         let _namespace = self.namespace.lock();
-        let node = self.parts.catalog.write(|txn| {
+        let (node, furniture) = self.parts.catalog.write(|txn| {
             let folder = folder_by_ino(txn, parent)?;
             let row = txn.local_child(folder.node, &name)?.ok_or(FsError::NotFound)?;
             if row.kind != NodeKind::Folder {
                 return Err(FsError::NotFolder);
             }
+            let furniture = self.furniture(txn, &row)?.unwrap_or_default();
+            for child in &furniture {
+                self.remove_row(txn, child)?;
+                txn.forget_node_if_absent(child.node)?;
+            }
             txn.remove_local(row.node)?;
             txn.forget_node_if_absent(row.node)?;
             self.touch_folder(txn, folder.node)?;
-            Ok::<_, FsError>(row.node)
+            Ok::<_, FsError>((row.node, furniture))
         })?;
+        for row in &furniture {
+            self.detach(row);
+            self.parts.sink.changed(row.node);
+        }
         self.parts.sink.changed(node);
         Ok(())
     }

@@ -1,6 +1,7 @@
 //! Renaming and moving. One transaction: the name shows the old file or the new one, never nothing.
 
 use std::ffi::OsStr;
+use std::sync::Arc;
 
 use super::identity::Transfer;
 use super::{FsError, Result, VaultFs, folder_by_ino};
@@ -23,6 +24,7 @@ pub enum RenameMode {
 struct Outcome {
     moved: Vec<NodeId>,
     restamped: Vec<(InodeNo, Timestamp)>,
+    renamed_folders: Vec<InodeNo>,
     replaced: Option<LocalRow>,
     adopted: Option<LocalRow>,
 }
@@ -30,7 +32,7 @@ struct Outcome {
 impl VaultFs {
     /// Renames `parent/name` to `new_parent/new_name`.
     pub fn rename(
-        &self,
+        self: &Arc<Self>,
         parent: InodeNo,
         name: &OsStr,
         new_parent: InodeNo,
@@ -38,7 +40,7 @@ impl VaultFs {
         mode: RenameMode,
     ) -> Result<()> {
         let (name, new_name) = (EntryName::from_os(name)?, EntryName::from_os(new_name)?);
-        let _namespace = self.namespace.lock();
+        let namespace = self.namespace.lock();
         let outcome = self.parts.catalog.write(|txn| {
             let from = folder_by_ino(txn, parent)?;
             let to = folder_by_ino(txn, new_parent)?;
@@ -47,7 +49,7 @@ impl VaultFs {
             if source.kind == NodeKind::Folder && txn.is_local_ancestor(source.node, to.node)? {
                 return Err(FsError::Invalid("a folder cannot be moved into itself"));
             }
-            let outcome = match (mode, target) {
+            let mut outcome = match (mode, target) {
                 (RenameMode::NoReplace, Some(_)) => Err(FsError::Exists),
                 (RenameMode::Exchange, None) => Err(FsError::NotFound),
                 (RenameMode::Exchange, Some(target)) => self.exchange(txn, &from, &source, &to, &target),
@@ -58,6 +60,9 @@ impl VaultFs {
             }?;
             self.touch_folder(txn, from.node)?;
             self.touch_folder(txn, to.node)?;
+            if source.kind == NodeKind::Folder && source.name != new_name {
+                outcome.renamed_folders.push(source.ino);
+            }
             Ok(outcome)
         })?;
         if let Some(replaced) = &outcome.replaced {
@@ -71,8 +76,12 @@ impl VaultFs {
                 file.write().attr.ctime = ctime;
             }
         }
+        drop(namespace);
         for node in outcome.moved {
             self.parts.sink.changed(node);
+        }
+        for folder in outcome.renamed_folders {
+            self.rename_inside(folder);
         }
         Ok(())
     }
@@ -116,7 +125,7 @@ impl VaultFs {
             let stamp = self.place(txn, source, to.node, new_name, local_only)?;
             txn.forget_node_if_absent(target.node)?;
             let moved = vec![source.node, target.node];
-            return Ok(Outcome { moved, restamped: vec![stamp], replaced: Some(target), adopted: None });
+            return Ok(Outcome { moved, restamped: vec![stamp], replaced: Some(target), ..Outcome::default() });
         }
         if written_here && let Some((node, version)) = self.revivable(txn, to.node, new_name, local_only)? {
             // Save style (c): the old file was deleted, the new one is renamed to its place.

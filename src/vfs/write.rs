@@ -88,7 +88,7 @@ impl VaultFs {
         }
     }
 
-    fn write_step(&self, file: &Arc<OpenFile>, offset: u64, bytes: &[u8]) -> Result<Step<u32>> {
+    pub(super) fn write_step(&self, file: &Arc<OpenFile>, offset: u64, bytes: &[u8]) -> Result<Step<u32>> {
         let len = bytes.len() as u64;
         let written = u32::try_from(len).map_err(|_| FsError::TooLarge)?;
         let range = ByteRange::at(offset, len);

@@ -123,7 +123,7 @@ impl Device {
             .filter_map(|entry| {
                 std::fs::read_to_string(entry.ok()?.path()).ok().filter(|text| !text.starts_with("SQLite"))
             })
-            .next_back()
+            .last()
             .unwrap_or_default();
         let lines: Vec<&str> = log.lines().collect();
         format!("\nlog of {}:\n{}", self.name, lines[lines.len().saturating_sub(30)..].join("\n"))

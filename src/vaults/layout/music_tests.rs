@@ -38,13 +38,8 @@ fn folders_made_at_the_three_levels_get_the_manifest_of_their_level() {
         assert_eq!(object["id"].as_str().unwrap().parse::<Uuid>().unwrap().get_version_num(), 4);
         assert_eq!(kind(&[(manifest, std::str::from_utf8(&file.bytes).unwrap())]), made);
         assert_eq!(Music.manifest_name(made), Some(manifest));
-        assert_eq!(
-            file.folders.iter().map(EntryName::as_str).collect::<Vec<_>>(),
-            match made {
-                FolderKind::Mix => vec!["audio"],
-                _ => vec![],
-            }
-        );
+        let folders: Vec<&str> = file.folders.iter().map(EntryName::as_str).collect();
+        assert_eq!(folders == ["audio"], made == FolderKind::Mix, "{folders:?}");
     }
 }
 
