@@ -11,6 +11,7 @@ mod blocking;
 pub mod lockfile;
 mod mount_set;
 pub mod mounts;
+mod news;
 mod plugs;
 mod problems;
 mod run;

@@ -71,7 +71,8 @@ impl Daemon {
     pub(super) async fn mount_all(self: &Arc<Self>, vaults: &[Vault], dir: &Path) -> Result<Vec<MountRecord>, Problem> {
         let _changing = self.mounts.changing.lock().await;
         self.forget_unmounted().await;
-        let names: Vec<String> = vaults.iter().map(|vault| vault.name.clone()).collect();
+        let registry = self.load_registry().await?;
+        let names: Vec<String> = registry.list().iter().map(|vault| vault.name.clone()).collect();
         let folder = dir.to_owned();
         blocking(move || check_common_folder(&folder, &names)).await?;
         let before = self.mounts.records();
@@ -105,7 +106,10 @@ impl Daemon {
     pub(super) async fn mount_again(self: &Arc<Self>, record: &MountRecord) -> Result<(), Problem> {
         let vault = self.find(Some(&record.vault.to_string())).await?;
         let _changing = self.mounts.changing.lock().await;
-        self.mount_at(&vault, &record.dir, record.all_under.clone()).await?;
+        match &record.all_under {
+            Some(common) => self.mount_below(&vault, common).await?,
+            None => self.mount_at(&vault, &record.dir, None).await?,
+        };
         Ok(())
     }
 

@@ -115,7 +115,7 @@ impl EngineLink {
 impl ChangeSink for EngineLink {
     fn changed(&self, _node: NodeId) {
         if let Some(engine) = self.engine() {
-            engine.local_changed();
+            engine.kick();
         }
     }
 
@@ -127,20 +127,20 @@ impl ChangeSink for EngineLink {
 impl FetchEvents for EngineLink {
     fn revision_gone(&self, _version: &Version) {
         if let Some(engine) = self.engine() {
-            engine.remote_hint();
+            engine.hint();
         }
     }
 
     fn corrupt(&self, version: &Version) {
         tracing::warn!(rid = %Private(&version.rid.0), "the provider sent bytes that do not match its own hash");
         if let Some(engine) = self.engine() {
-            engine.remote_hint();
+            engine.hint();
         }
     }
 
     fn unreachable(&self) {
         if let Some(engine) = self.engine() {
-            engine.remote_hint();
+            engine.hint();
         }
     }
 }

@@ -23,6 +23,11 @@ impl Stop {
         // An error means that the owner is gone, which is the same request.
         drop(self.told.wait_for(|told| *told).await);
     }
+
+    /// The request as a channel.
+    pub fn receiver(self) -> watch::Receiver<bool> {
+        self.told
+    }
 }
 
 /// The tasks of one owner.

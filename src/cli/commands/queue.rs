@@ -35,11 +35,8 @@ pub(super) async fn run(context: &Context, command: Option<QueueCommand>, vault:
 
 fn list(context: &Context, queue: &QueueList) -> Result {
     context.output.answer(queue, |queue| {
-        let rows: Vec<[String; 5]> = queue.items.iter().map(row).collect();
-        context.output.table(["VAULT", "ACTION", "STATE", "SIZE", "PATH"], &rows)?;
-        for item in &queue.items {
-            item.problem.iter().for_each(|problem| context.output.problem(problem));
-        }
+        let rows: Vec<[String; 6]> = queue.items.iter().map(row).collect();
+        context.output.table(["VAULT", "ACTION", "STATE", "SIZE", "PATH", "WHY"], &rows)?;
         let listed = u64::try_from(queue.items.len()).unwrap_or(u64::MAX);
         if queue.total > listed {
             context.output.note(format!("and {} more", queue.total - listed));
@@ -50,14 +47,15 @@ fn list(context: &Context, queue: &QueueList) -> Result {
     })
 }
 
-fn row(item: &QueueItem) -> [String; 5] {
-    let state = match &item.next_try {
-        Some(time) => format!("{} until {time}", item.state.as_str()),
-        None => item.state.as_str().to_owned(),
+fn row(item: &QueueItem) -> [String; 6] {
+    let bytes = match (item.size, item.done) {
+        (0, _) => "-".to_owned(),
+        (total, 0) => size(total),
+        (total, done) => format!("{} of {}", size(done), size(total)),
     };
-    let bytes = if item.size == 0 { "-".to_owned() } else { size(item.size) };
-    let action = if item.outgoing { item.action.clone() } else { format!("{} (here)", item.action) };
-    [item.vault.clone(), action, state, bytes, item.path.clone()]
+    let why = item.problem.clone().unwrap_or_else(|| item.reason.clone());
+    let state = item.state.as_str().to_owned();
+    [item.vault.clone(), item.action.clone(), state, bytes, item.path.clone(), why]
 }
 
 async fn change(context: &Context, daemon: &Client, action: QueueAction, target: Target) -> Result {

@@ -3,8 +3,8 @@
 use crate::cli::args::SyncArgs;
 use crate::cli::context::Context;
 use crate::cli::error::{CliError, Result};
-use crate::cli::output::counted;
-use crate::control::protocol::{SyncMode, SyncReport, SyncRequest};
+use crate::cli::output::size;
+use crate::control::protocol::{PlannedStep, SyncMode, SyncReport, SyncRequest};
 
 pub(super) async fn run(context: &Context, arguments: SyncArgs) -> Result {
     let daemon = context.daemon().await?;
@@ -26,26 +26,22 @@ fn show(context: &Context, mode: SyncMode, report: &SyncReport) -> Result {
     let output = context.output;
     match mode {
         SyncMode::DryRun => {
-            let row = |step: &crate::control::protocol::PlannedStep| {
-                let side = if step.outgoing { "to the provider" } else { "to this machine" };
-                [step.vault.clone(), step.action.clone(), side.to_owned(), step.path.clone(), step.reason.clone()]
+            let row = |step: &PlannedStep| {
+                [step.vault.clone(), step.action.clone(), size(step.size), step.path.clone(), step.reason.clone()]
             };
-            let rows: Vec<[String; 5]> = report.steps.iter().map(row).collect();
-            output.table(["VAULT", "ACTION", "WHERE", "PATH", "WHY"], &rows)?;
+            let rows: Vec<[String; 5]> = report.plan.iter().map(row).collect();
+            output.table(["VAULT", "ACTION", "SIZE", "PATH", "WHY"], &rows)?;
             if rows.is_empty() {
                 output.note("nothing would be done");
             }
         }
         SyncMode::Now | SyncMode::Full => {
-            for (action, count) in &report.counts {
-                output.pairs(&[(action, count.to_string())])?;
-            }
-            if report.counts.is_empty() && report.problems.is_empty() {
-                output.note("nothing was to be done");
-            }
-            if report.unsent > 0 {
-                output.note(format!("{} still not in the cloud", counted(report.unsent, "change is", "changes are")));
-            }
+            output.pairs(&[
+                ("changed at the provider", report.pulled.to_string()),
+                ("steps done", report.done.to_string()),
+                ("steps failed", report.failed.to_string()),
+                ("still different", report.pending.to_string()),
+            ])?;
         }
     }
     report.problems.iter().for_each(|problem| output.problem(problem));

@@ -7,42 +7,39 @@ use super::problem::Problem;
 /// `GET queue`.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct QueueList {
-    /// In the order in which they will be tried.
+    /// Oldest change first.
     pub items: Vec<QueueItem>,
     /// There are this many in all; [`QueueList::items`] is cut at 10,000.
     pub total: u64,
 }
 
-/// A step that is left.
+/// Something that differs between here and the provider, and what will be done about it.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct QueueItem {
     /// Name of the vault.
     pub vault: String,
     /// Path in the vault.
     pub path: String,
-    /// What will happen: `upload`, `download`, `create-folder`, `move`, `delete`, …
+    /// What will be done: `upload`, `create folder`, `update here`, `wait`, …
     pub action: String,
-    /// True if the provider will change, false if this machine will.
-    pub outgoing: bool,
-    /// Why, in the words of the decision tables.
+    /// Why, or why not yet.
     pub reason: String,
-    /// Bytes to move; 0 for steps without content.
-    pub size: u64,
-    /// Bytes of them that the other side has.
-    pub done: u64,
     /// Where it is.
     pub state: QueueItemState,
+    /// Bytes to move; 0 for what has no content.
+    pub size: u64,
+    /// Bytes of them that were sent.
+    pub done: u64,
+    /// Since the last change here; 0 for changes at the provider.
+    pub age_seconds: u64,
     /// Failed attempts since the last success or edit.
     pub attempts: u32,
-    /// Not before this time.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub next_try: Option<String>,
     /// The last failure.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub problem: Option<Problem>,
+    pub problem: Option<String>,
 }
 
-/// Where a step is.
+/// Where an item of the queue is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum QueueItemState {
@@ -50,14 +47,12 @@ pub enum QueueItemState {
     Ready,
     /// Now.
     Running,
-    /// Still open for writing, or written to a moment ago.
-    Settling,
+    /// For something else first: quiet, a close, another step, a yes. [`QueueItem::reason`] says for what.
+    Waiting,
     /// Kept back by the user.
     Held,
-    /// Failed; tried again later.
-    BackingOff,
-    /// A deletion that waits for `queue release`: too many at once.
-    Guarded,
+    /// It failed and is tried again later.
+    Failing,
 }
 
 impl QueueItemState {
@@ -66,10 +61,9 @@ impl QueueItemState {
         match self {
             Self::Ready => "ready",
             Self::Running => "running",
-            Self::Settling => "settling",
+            Self::Waiting => "waiting",
             Self::Held => "held",
-            Self::BackingOff => "backing off",
-            Self::Guarded => "needs release",
+            Self::Failing => "failing",
         }
     }
 }
@@ -89,14 +83,19 @@ pub enum SyncMode {
 /// `POST sync`.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct SyncReport {
-    /// Steps done, or planned for a dry run.
-    pub steps: Vec<PlannedStep>,
-    /// Steps that succeeded, by action.
-    pub counts: std::collections::BTreeMap<String, u64>,
+    /// For a dry run: what would be done, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub plan: Vec<PlannedStep>,
+    /// Entries that had changed at the provider.
+    pub pulled: u64,
+    /// Steps that were done.
+    pub done: u64,
+    /// Steps that failed.
+    pub failed: u64,
+    /// Entries that still differ.
+    pub pending: u64,
     /// What failed.
     pub problems: Vec<Problem>,
-    /// Changes that are still not at the provider.
-    pub unsent: u64,
 }
 
 /// One step of a plan.
@@ -108,10 +107,10 @@ pub struct PlannedStep {
     pub path: String,
     /// As [`QueueItem::action`].
     pub action: String,
-    /// As [`QueueItem::outgoing`].
-    pub outgoing: bool,
-    /// As [`QueueItem::reason`].
+    /// Why, in the words of the decision tables.
     pub reason: String,
+    /// Bytes to move.
+    pub size: u64,
 }
 
 /// `POST wait`.

@@ -193,7 +193,7 @@ pub struct VaultStatus {
     pub paused: bool,
     /// True if the user asked for offline.
     pub offline_by_user: bool,
-    /// Transfers that run now.
+    /// What moves now.
     pub transfers: Vec<Transfer>,
     /// The last time that the provider's changes were read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
