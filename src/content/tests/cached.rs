@@ -73,7 +73,7 @@ fn one_object_per_version_and_none_on_disk_before_a_fill() {
     // An empty version has all of its bytes.
     let empty = fixture.store.cached_if_present(&version("empty", 0)).unwrap().unwrap();
     assert!(empty.is_complete());
-    assert_eq!(read_cached(&empty, 0, 0).unwrap(), []);
+    assert_eq!(read_cached(&empty, 0, 0).unwrap(), [0_u8; 0]);
 }
 
 #[test]
