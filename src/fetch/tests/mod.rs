@@ -4,3 +4,4 @@ mod fake;
 mod flight;
 mod integrity;
 mod streaming;
+mod stress;
