@@ -23,11 +23,11 @@ async fn reader(world: Arc<World>, seed: u64) {
         at =
             if random.random_bool(0.7) { (at + 64 * KIB) % version.size } else { random.random_range(0..version.size) };
         let range = ByteRange::at(at, random.random_range(1..300 * KIB)).clamp_to(version.size);
-        match random.random_range(0..10) {
-            0 => drop(world.request(&version, range, seed, Urgency::Demand)),
-            1 => world.request(&version, range, seed, Urgency::Background).0.detach(),
-            2 => world.provider.fail_next([Fault::Error(ErrorKind::Busy, None), Fault::Short]),
-            3 => {
+        match random.random_range(0..40) {
+            0..4 => drop(world.request(&version, range, seed, Urgency::Demand)),
+            4..8 => world.request(&version, range, seed, Urgency::Background).0.detach(),
+            8 => world.provider.fail_next([Fault::Error(ErrorKind::Busy, None), Fault::Short]),
+            9..13 => {
                 let hydration = world.fetcher.hydrate(&version, Urgency::Background, &|_| {});
                 let _cut = tokio::time::timeout(Duration::from_millis(1), hydration).await;
             }
