@@ -10,6 +10,7 @@
 mod capabilities;
 mod entry;
 mod error;
+pub mod local;
 
 use std::fs::File;
 use std::time::Duration;
