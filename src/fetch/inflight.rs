@@ -224,7 +224,7 @@ impl Table {
         None
     }
 
-    /// Remembers the task of a running transfer, to be ended by [`Table::close`]. False if the transfer has been settled meanwhile.
+    /// Remembers the task of a running transfer, so that closing can end it.
     pub(super) fn set_task(&mut self, id: TransferId, handle: AbortHandle) {
         if let Some(Transfer { state: State::Running { task, .. }, .. }) = self.transfers.get_mut(&id) {
             *task = Some(handle);
