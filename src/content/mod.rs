@@ -14,6 +14,7 @@ mod files;
 mod kept;
 mod promote;
 mod record;
+mod request;
 mod scan;
 mod staged;
 mod staged_read;
@@ -26,6 +27,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 pub use cached::CachedFile;
+pub use request::{FetchDone, FetchError, FetchRequest, Urgency};
 pub use staged::StagedFile;
 
 use block_index::Key;

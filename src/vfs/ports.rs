@@ -1,10 +1,10 @@
 //! What the filesystem core asks of others. The daemon plugs fetch, sync and the kernel in.
 
 use std::fs::File;
-use std::time::Duration;
 
 use crate::catalog::Version;
-use crate::types::{BlockRun, EntryName, InodeNo, NodeId};
+pub use crate::content::{FetchDone, FetchError, FetchRequest, Urgency};
+use crate::types::{ByteRange, EntryName, InodeNo, NodeId};
 
 /// Bytes of provider versions.
 pub trait BlockSource: Send + Sync {
@@ -16,52 +16,11 @@ pub trait BlockSource: Send + Sync {
 
     /// Brings blocks into the content store's cache file of `version`, then calls `done` on another thread, exactly once, within the
     /// fetch deadline. `done` may also be called at once on this thread if the answer is known (offline).
-    fn fetch(&self, request: FetchRequest, done: Box<dyn FnOnce(Result<(), FetchError>) + Send>);
-}
+    fn fetch(&self, request: FetchRequest, done: FetchDone);
 
-/// Blocks that a reader waits for.
-#[derive(Clone, Debug)]
-pub struct FetchRequest {
-    /// Of which version.
-    pub version: Version,
-    /// Which blocks.
-    pub runs: Vec<BlockRun>,
-    /// Who reads: equal for reads of one handle, so that sequential readers are recognised.
-    pub stream: u64,
-    /// How much this is worth.
-    pub urgency: Urgency,
-}
-
-/// How much a fetch is worth.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub enum Urgency {
-    /// Fills idle time: pins, hydration of a file that is being edited.
-    Background,
-    /// Somebody waits.
-    Demand,
-}
-
-/// Why bytes did not arrive.
-#[derive(Clone, Debug, thiserror::Error)]
-pub enum FetchError {
-    /// The provider cannot be reached and the bytes are not here.
-    #[error("offline, and the bytes are not on this machine")]
-    Offline,
-    /// No byte arrived within the bound.
-    #[error("no byte arrived for {0:?}")]
-    TimedOut(Duration),
-    /// The provider no longer has this version.
-    #[error("this version is no longer at the provider")]
-    Gone,
-    /// Sign-in is needed.
-    #[error("sign-in is needed")]
-    AuthRequired,
-    /// The disk of the cache is full.
-    #[error("no space left for cached bytes")]
-    NoSpace,
-    /// Anything else.
-    #[error("{0}")]
-    Failed(String),
+    /// A read of `range` was answered from blocks that are here, of a file that is not complete. Cheap, never waits: it lets
+    /// a sequential reader's next window be on its way before it is needed.
+    fn read_on(&self, version: &Version, stream: u64, range: ByteRange);
 }
 
 /// Where changes are announced.
