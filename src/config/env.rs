@@ -7,7 +7,7 @@ use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
 use super::settings::SETTINGS;
-use crate::sys::host;
+use crate::sys::{host, process};
 
 /// Home folder.
 pub const HOME: &str = "HOME";
@@ -79,13 +79,13 @@ impl Environment {
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value)))
             .filter(|(name, _)| known(name))
             .collect();
-        Self { variables, uid: host::effective_uid(), host_name: host::host_name(), run_user: "/run/user".into() }
+        Self { variables, uid: process::effective_uid(), host_name: host::host_name(), run_user: "/run/user".into() }
     }
 
     /// A made-up environment of the current user, for tests and the demonstration.
     pub fn of_variables<'a>(variables: impl IntoIterator<Item = (&'a str, &'a OsStr)>) -> Self {
         let variables = variables.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
-        Self { variables, uid: host::effective_uid(), host_name: None, run_user: "/nonexistent".into() }
+        Self { variables, uid: process::effective_uid(), host_name: None, run_user: "/nonexistent".into() }
     }
 
     /// A variable; unset if it is empty, as the XDG specification and `NO_COLOR` ask for.
@@ -133,7 +133,7 @@ mod tests {
     #[test]
     fn the_process_has_a_home_or_not_but_always_a_user() {
         let environment = Environment::of_process();
-        assert_eq!(environment.uid, host::effective_uid());
+        assert_eq!(environment.uid, process::effective_uid());
         assert_eq!(environment.get(HOME), std::env::var_os("HOME").filter(|home| !home.is_empty()).as_deref());
     }
 }

@@ -33,7 +33,7 @@ impl BlockFetcher {
             }
             let part_bytes = self.part_bytes(version);
             let parts = missing.into_iter().flat_map(|run| ranges::split(run, part_bytes));
-            let width = shared.provider.capabilities().limits.parallel_calls.clamp(1, shared.config.max_parallel);
+            let width = shared.provider.capabilities().limits.parallel_calls.min(shared.config.max_parallel).max(1);
             let width = match urgency {
                 Urgency::Background => width.div_ceil(2) + QUEUED_PARTS,
                 Urgency::Demand => width + QUEUED_PARTS,

@@ -224,7 +224,7 @@ impl Table {
         None
     }
 
-    /// Remembers the task of a running transfer, to be ended by [`Table::close`]. False if the transfer has been settled meanwhile.
+    /// Remembers the task of a running transfer, so that closing can end it.
     pub(super) fn set_task(&mut self, id: TransferId, handle: AbortHandle) {
         if let Some(Transfer { state: State::Running { task, .. }, .. }) = self.transfers.get_mut(&id) {
             *task = Some(handle);
@@ -264,18 +264,17 @@ impl Table {
         let mut released = Released::default();
         self.touch(id);
         let Some(transfer) = self.remove(id) else { return released };
-        if let State::Running { slot, .. } = transfer.state {
-            if let Some(count) = self.running.get_mut(&slot) {
-                *count = count.saturating_sub(1);
-            }
+        if let State::Running { slot, .. } = transfer.state
+            && let Some(count) = self.running.get_mut(&slot)
+        {
+            *count = count.saturating_sub(1);
         }
         for ticket in &transfer.tickets {
             let Some(waiter) = self.tickets.get_mut(ticket) else { continue };
             waiter.transfers.remove(&id);
-            if result.is_err() || waiter.transfers.is_empty() {
-                if let Some(done) = self.forget(*ticket, &mut released) {
-                    released.finished.push((done, result.clone()));
-                }
+            let answerable = result.is_err() || waiter.transfers.is_empty();
+            if answerable && let Some(done) = self.forget(*ticket, &mut released) {
+                released.finished.push((done, result.clone()));
             }
         }
         released.transfers.push(transfer);

@@ -58,6 +58,8 @@ pub struct FetchConfig {
     pub background_no_progress: Duration,
     /// A provider call without an answer for this long is given up and tried again.
     pub call_timeout: Duration,
+    /// The pause before a failed call is tried again; it doubles with each further failure, up to 5 s.
+    pub first_pause: Duration,
     /// A version whose content proved wrong twice is not fetched for this long.
     pub corrupt_cooldown: Duration,
     /// Read-ahead.
@@ -78,6 +80,7 @@ impl Default for FetchConfig {
             no_progress: Duration::from_secs(30),
             background_no_progress: Duration::from_secs(300),
             call_timeout: Duration::from_secs(60),
+            first_pause: Duration::from_millis(200),
             corrupt_cooldown: Duration::from_secs(60),
             window: WindowPolicy::default(),
             whole_file_bytes: 256 * 1024,

@@ -18,7 +18,6 @@ use super::inflight::{Started, TransferId};
 use super::shared::Shared;
 use super::verify::Stored;
 
-const FIRST_PAUSE: Duration = Duration::from_millis(200);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 /// Attempts at bytes that arrive wrong.
 const MAX_WRONG_ANSWERS: u32 = 3;
@@ -70,7 +69,7 @@ struct Trouble {
 
 /// Runs a transfer to its end.
 pub(super) async fn run(shared: Arc<Shared>, started: Started, mut guard: SlotGuard) {
-    let mut pause = FIRST_PAUSE;
+    let mut pause = shared.config.first_pause;
     let (mut wrong_answers, mut offline_answers) = (0, 0);
     loop {
         let trouble = match attempt(&shared, &started, guard).await {

@@ -1,4 +1,13 @@
 //! The planner's vocabulary: trees as values in, steps as values out. No I/O, no clock, no randomness.
+//!
+//! What a step does to the trees, in one transaction with what it did to the world:
+//! - A plan holds at most one step per node; what is left of a decision is planned again from the trees that the step left behind.
+//! - Whenever a step leaves L and R agreeing on a node's place, S takes that place; the same for its content. A node that L and R
+//!   both lack loses its S row, unless S still has rows below it ([`Step::DropSynced`] follows then).
+//! - S rows are written only where S already holds (or an earlier step of `after` writes) the parent.
+//! - Names that differ only in Unicode normalisation are one name wherever the provider takes them for one: such a difference
+//!   between L and R is left alone.
+//! - A name for which [`is_aside`] holds is on its way somewhere else: it is no place that anybody chose.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -63,7 +72,9 @@ pub struct NodeTrees {
     /// S.
     pub synced: Option<Side>,
     /// Not to be acted on now (local-only name, still open for writing, not yet quiet, held, backing off): the planner uses it as
-    /// context and makes no step for it. A local-only node with S or R rows is treated as deleted in L.
+    /// context and makes no step for it that [`Blocked`] forbids. A local-only node with S or R rows is treated as deleted in L,
+    /// unless S has it at the very place where L has it: a name that came from the provider, or a rule younger than the file,
+    /// deletes nothing.
     pub blocked: Option<Blocked>,
 }
 
@@ -133,35 +144,54 @@ pub enum Step {
     },
     /// Move at the provider.
     MoveRemote(Place),
-    /// Move at the provider to a reserved temporary name in the folder where it is: breaks a cycle of names, or a rename of case only.
+    /// Move at the provider to a reserved temporary name ([`aside_name`]) in the folder where it is: breaks a cycle of names, or a
+    /// rename of case only. S keeps the old place.
     MoveRemoteAside,
     /// Delete at the provider: a file at this revision, a link, or an empty folder.
     DeleteRemote {
         /// For files.
         expected: Option<Revision>,
     },
-    /// Show in the mount what R has: a placeholder, folder or link, under the same node id.
+    /// Show in the mount what R has: a placeholder, folder or link, under the same node id. The place differs from R's if the name is
+    /// taken here by something that keeps it; S then takes R's place, so that the other name counts as a local move.
     CreateLocal(Place),
-    /// Replace clean local content by R's version; the replaced one goes to history if its bytes are here.
+    /// Replace local content by R's version; the replaced one goes to history if its bytes are here. It is clean, or staged bytes
+    /// whose hash says that they are the same as S's.
     UpdateLocal,
-    /// Move in the mount.
+    /// Move in the mount. The place may be an [`aside_name`] for an instant, when the provider swapped names.
     MoveLocal(Place),
-    /// Remove from the mount (content that is here goes to history). Folders must be empty by then.
+    /// Remove from the mount (content that is here goes to history). Folders must be empty by then: local-only entries of a folder
+    /// that is deleted have such a step of their own.
     DeleteLocal,
     /// Two contents, both kept: local bytes become a new node at the given place, this node gets R's version. Recorded as a conflict.
     KeepBoth {
         /// Where the local bytes go.
         ours: Place,
     },
-    /// L and R made the same thing at the same place: `node` (in L) takes over R and S of `remote`, which disappears.
+    /// L and R made the same thing at the same place: `node` (in L only) takes over the R row of `remote` (in R only), which
+    /// disappears; what R has below `remote` is below `node` from then on.
     Adopt {
         /// The node that R knows.
         remote: NodeId,
     },
-    /// L and R agree (place and content): S := both. For a staged file whose hash equals R's: its content becomes clean at R's version.
+    /// L and R agree (place and content): S := both. L's content becomes clean at R's version, without transfer: it was staged with
+    /// R's hash, or clean at another revision of the same bytes (some providers give a new revision to a file that moved).
     MarkSynced,
-    /// Gone on both sides: forget S.
+    /// Forget S. Gone on both sides; or gone on one side by a deletion that lost: what the other side has counts as created there.
     DropSynced,
+}
+
+const ASIDE_PREFIX: &str = ".vaultfs-aside-";
+
+/// The reserved temporary name of a node, for [`Step::MoveRemoteAside`].
+pub fn aside_name(node: NodeId) -> EntryName {
+    // Never fails: short, and without '/' or NUL.
+    EntryName::new(format!("{ASIDE_PREFIX}{node}")).unwrap_or_else(|_| unreachable!("an aside name is a valid name"))
+}
+
+/// True for every reserved temporary name, of this device or another.
+pub fn is_aside(name: &EntryName) -> bool {
+    name.as_str().starts_with(ASIDE_PREFIX)
 }
 
 /// A step for a node, with the steps (indexes into [`Plan::steps`]) that must have succeeded before it.
@@ -182,7 +212,7 @@ pub struct Planned {
 pub struct Plan {
     /// Steps.
     pub steps: Vec<Planned>,
-    /// Nodes on which all trees agree: their dirty mark can go.
+    /// Nodes on which all trees agree, and local-only ones that no other tree knows: their dirty mark can go.
     pub settled: BTreeSet<NodeId>,
     /// Deletions that the mass-delete guard keeps back.
     pub guarded: Vec<NodeId>,

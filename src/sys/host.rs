@@ -1,10 +1,4 @@
-//! Who runs this process and on which machine.
-
-/// The user id that files made by this process get.
-pub fn effective_uid() -> u32 {
-    // SAFETY: geteuid has no preconditions, takes no pointers and cannot fail.
-    unsafe { libc::geteuid() }
-}
+//! On which machine this process runs.
 
 /// The machine's own name without its domain; `None` if it has none or it is not UTF-8.
 pub fn host_name() -> Option<String> {
@@ -22,14 +16,6 @@ pub fn host_name() -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::MetadataExt;
-
-    #[test]
-    fn files_belong_to_the_effective_user() {
-        let file = tempfile::tempfile().unwrap();
-        assert_eq!(file.metadata().unwrap().uid(), super::effective_uid());
-    }
-
     #[test]
     fn the_host_name_has_no_domain() {
         let name = super::host_name().unwrap_or_default();

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io;
-use std::mem::{self, MaybeUninit};
+use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, BorrowedFd};
 
 use super::disk::DiskSpace;
@@ -33,7 +33,7 @@ fn fallocate(file: &File, range: ByteRange, mode: libc::c_int) -> io::Result<()>
 
 pub(super) fn peer_credentials(socket: BorrowedFd<'_>) -> io::Result<PeerCredentials> {
     let mut credentials = MaybeUninit::<libc::ucred>::uninit();
-    let expected = mem::size_of::<libc::ucred>();
+    let expected = size_of::<libc::ucred>();
     let mut length = libc::socklen_t::try_from(expected).map_err(io::Error::other)?;
     // SAFETY: the descriptor is borrowed and so open; `credentials` has room for `length` bytes, which the kernel fills at most.
     retry(|| unsafe {
@@ -55,6 +55,13 @@ pub(super) fn peer_credentials(socket: BorrowedFd<'_>) -> io::Result<PeerCredent
         return Err(io::Error::from(io::ErrorKind::NotConnected));
     }
     Ok(PeerCredentials { uid: credentials.uid, gid: credentials.gid, pid: Some(credentials.pid) })
+}
+
+pub(super) fn set_umask(mask: u16) -> u16 {
+    // SAFETY: umask takes a number and cannot fail.
+    let old = unsafe { libc::umask(libc::mode_t::from(mask)) };
+    // Linux gives nine bits back.
+    u16::try_from(old & 0o777).unwrap_or(0o777)
 }
 
 pub(super) fn boot_id() -> Option<String> {

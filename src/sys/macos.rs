@@ -2,7 +2,6 @@
 
 use std::fs::File;
 use std::io;
-use std::mem;
 use std::os::fd::{AsRawFd, BorrowedFd};
 
 use super::disk::DiskSpace;
@@ -74,12 +73,17 @@ pub(super) fn peer_credentials(socket: BorrowedFd<'_>) -> io::Result<PeerCredent
     // SAFETY: the descriptor is borrowed and so open; both out-parameters are alive over the call.
     retry(|| unsafe { libc::getpeereid(socket.as_raw_fd(), &mut uid, &mut gid) })?;
     let mut pid: libc::pid_t = 0;
-    let mut length = libc::socklen_t::try_from(mem::size_of::<libc::pid_t>()).map_err(io::Error::other)?;
+    let mut length = libc::socklen_t::try_from(size_of::<libc::pid_t>()).map_err(io::Error::other)?;
     // SAFETY: as above; `pid` has room for `length` bytes, which the kernel fills at most.
     let told = retry(|| unsafe {
         libc::getsockopt(socket.as_raw_fd(), libc::SOL_LOCAL, libc::LOCAL_PEERPID, (&raw mut pid).cast(), &mut length)
     });
     Ok(PeerCredentials { uid, gid, pid: told.ok().map(|_| pid) })
+}
+
+pub(super) fn set_umask(mask: u16) -> u16 {
+    // SAFETY: umask takes a number and cannot fail.
+    unsafe { libc::umask(mask) }
 }
 
 pub(super) fn boot_id() -> Option<String> {

@@ -11,14 +11,11 @@ pub mod lock;
 pub mod process;
 
 #[cfg(target_os = "linux")]
-mod linux;
-#[cfg(target_os = "linux")]
-use linux as platform;
-
+#[path = "linux.rs"]
+mod platform;
 #[cfg(target_os = "macos")]
-mod macos;
-#[cfg(target_os = "macos")]
-use macos as platform;
+#[path = "macos.rs"]
+mod platform;
 
 #[cfg(test)]
 mod tests;

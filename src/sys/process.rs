@@ -35,11 +35,8 @@ pub fn effective_gid() -> u32 {
 
 /// Sets which permission bits new files of this process never get; returns what it was. Affects every thread: called once at
 /// start, before threads exist.
-pub fn set_umask(mask: u32) -> u32 {
-    // The mask has nine bits; anything above is ignored by the kernel and dropped here, so that it fits the 16 bits of macOS.
-    let Ok(bits) = libc::mode_t::try_from(mask & 0o777) else { return 0o777 };
-    // SAFETY: umask takes a number and cannot fail.
-    u32::from(unsafe { libc::umask(bits) })
+pub fn set_umask(mask: u16) -> u16 {
+    platform::set_umask(mask & 0o777)
 }
 
 /// Identifies the running boot of the machine: equal until power loss or restart. `None` where it cannot be told.

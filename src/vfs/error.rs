@@ -119,7 +119,9 @@ impl FsError {
                 FetchError::NoSpace => libc::ENOSPC,
                 FetchError::TimedOut(_) => libc::ETIMEDOUT,
                 FetchError::Gone => libc::ESTALE,
-                FetchError::Offline | FetchError::AuthRequired | FetchError::Failed(_) => libc::EIO,
+                FetchError::Offline | FetchError::AuthRequired | FetchError::Corrupt | FetchError::Failed(_) => {
+                    libc::EIO
+                }
             },
             Self::Direct(_) => libc::EIO,
         }

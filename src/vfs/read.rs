@@ -28,7 +28,7 @@ impl VaultFs {
             return Ok(Step::Done(buffer));
         }
         match &state.content {
-            OpenContent::Clean(clean) => Ok(match self.read_clean(clean, range.start, &mut buffer)? {
+            OpenContent::Clean(clean) => Ok(match self.read_clean(clean, file.ino.0, range.start, &mut buffer)? {
                 ReadOutcome::Complete => Step::Done(buffer),
                 ReadOutcome::Missing(runs) => Step::NeedCached(runs),
             }),

@@ -94,8 +94,14 @@ impl VaultFs {
         Ok(clean.source.get_or_init(|| source))
     }
 
-    /// Reads bytes of a clean version, all or nothing.
-    pub(super) fn read_clean(&self, clean: &CleanContent, offset: u64, buffer: &mut [u8]) -> Result<ReadOutcome> {
+    /// Reads bytes of a clean version, all or nothing. `stream` says who reads, for the fetcher's read-ahead.
+    pub(super) fn read_clean(
+        &self,
+        clean: &CleanContent,
+        stream: u64,
+        offset: u64,
+        buffer: &mut [u8],
+    ) -> Result<ReadOutcome> {
         match self.source_of(clean)? {
             CleanSource::Direct(direct) => {
                 direct.read_exact_at(buffer, offset).map_err(|error| {
@@ -111,7 +117,14 @@ impl VaultFs {
                     Err(FsError::ChangedUnderHandle)
                 }
             }
-            CleanSource::Cached(cached) => Ok(cached.read(offset, buffer)?),
+            CleanSource::Cached(cached) => {
+                let outcome = cached.read(offset, buffer)?;
+                if outcome == ReadOutcome::Complete && !cached.is_complete() {
+                    let range = ByteRange::at(offset, buffer.len() as u64);
+                    self.parts.source.read_on(&clean.version, stream, range);
+                }
+                Ok(outcome)
+            }
         }
     }
 
@@ -122,10 +135,10 @@ impl VaultFs {
             return Ok(BaseFill::Filled);
         };
         let Some(base) = base else { return Ok(BaseFill::Filled) };
-        self.copy_base(staged, base, runs)
+        self.copy_base(staged, base, file.ino.0, runs)
     }
 
-    fn copy_base(&self, staged: &StagedFile, base: &CleanContent, runs: &[BlockRun]) -> Result<BaseFill> {
+    fn copy_base(&self, staged: &StagedFile, base: &CleanContent, stream: u64, runs: &[BlockRun]) -> Result<BaseFill> {
         let mut missing = Vec::new();
         for run in runs {
             let ByteRange { start, end } = run.bytes(base.version.size);
@@ -133,7 +146,7 @@ impl VaultFs {
                 continue;
             }
             let mut bytes = vec![0; usize::try_from(end - start).map_err(|_| FsError::TooLarge)?];
-            match self.read_clean(base, start, &mut bytes)? {
+            match self.read_clean(base, stream, start, &mut bytes)? {
                 ReadOutcome::Complete => staged.fill_base(run.start, &bytes)?,
                 ReadOutcome::Missing(runs) => missing.extend(runs),
             }

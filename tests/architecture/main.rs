@@ -188,11 +188,9 @@ fn platform_code_stands_behind_mod_lines_only() {
             if !line.contains("target_os") || line.starts_with("//") {
                 continue;
             }
-            let next = lines.get(at + 1).copied().unwrap_or_default();
-            let guards_mod = line.starts_with("#[cfg(")
-                && ["mod ", "pub mod ", "use ", "pub use ", "pub(super) use "]
-                    .iter()
-                    .any(|start| next.starts_with(start));
+            let guarded = lines[at + 1..].iter().find(|next| !next.starts_with("#[path")).copied().unwrap_or_default();
+            let starts = ["mod ", "pub mod ", "use ", "pub use ", "pub(super) use "];
+            let guards_mod = line.starts_with("#[cfg(") && starts.iter().any(|start| guarded.starts_with(start));
             let in_platform_folder = PLATFORM_FOLDERS.iter().any(|folder| file.starts_with(folder));
             if !(guards_mod && in_platform_folder) {
                 wrong.push(format!("{file}:{}: {line}", at + 1));

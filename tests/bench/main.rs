@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 /// A folder under measurement.
-pub struct Side {
+pub(crate) struct Side {
     name: String,
     dir: PathBuf,
 }

@@ -12,11 +12,11 @@ type Prepare = Box<dyn Fn(&Path)>;
 type Run = Box<dyn Fn(&Path) -> Duration>;
 
 /// One row of the table.
-pub struct Workload {
-    pub name: &'static str,
-    pub prepare: Prepare,
-    pub run: Run,
-    pub clean: Prepare,
+pub(crate) struct Workload {
+    pub(crate) name: &'static str,
+    pub(crate) prepare: Prepare,
+    pub(crate) run: Run,
+    pub(crate) clean: Prepare,
 }
 
 const MIB: usize = 1024 * 1024;
@@ -80,7 +80,7 @@ fn remove(name: &'static str) -> Prepare {
 }
 
 /// Every workload, `scale` times as much of it.
-pub fn all(scale: usize) -> Vec<Workload> {
+pub(crate) fn all(scale: usize) -> Vec<Workload> {
     let (mib, files, folders) = (256 * scale, 2000 * scale, 200 * scale);
     let read_big = |random: bool| -> Run {
         Box::new(move |dir| {

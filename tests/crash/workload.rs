@@ -12,7 +12,7 @@ use rand::{RngExt, SeedableRng};
 /// Files by path relative to the mount. Folders end in `/` and hold nothing.
 type State = BTreeMap<String, Vec<u8>>;
 
-pub struct Workload {
+pub(crate) struct Workload {
     root: PathBuf,
     random: StdRng,
     /// What was acknowledged.
@@ -23,16 +23,16 @@ pub struct Workload {
 }
 
 impl Workload {
-    pub fn new(root: PathBuf, seed: u64) -> Self {
+    pub(crate) fn new(root: PathBuf, seed: u64) -> Self {
         Self { root, random: StdRng::seed_from_u64(seed), state: State::new(), allowed: Vec::new(), acknowledged: 0 }
     }
 
-    pub fn acknowledged(&self) -> u64 {
+    pub(crate) fn acknowledged(&self) -> u64 {
         self.acknowledged
     }
 
     /// Works until an operation fails because the daemon is dead; returns how many succeeded.
-    pub fn run_until_the_mount_dies(&mut self) -> u64 {
+    pub(crate) fn run_until_the_mount_dies(&mut self) -> u64 {
         let before = self.acknowledged;
         loop {
             match self.step() {
@@ -191,7 +191,7 @@ impl Workload {
     }
 
     /// Compares the mount with what was acknowledged, and takes over what it found where a crash left a choice.
-    pub fn verify(&mut self, when: &str) {
+    pub(crate) fn verify(&mut self, when: &str) {
         let found = crate::support::tree(&self.root);
         if self.allowed.is_empty() {
             self.allowed.push(self.state.clone());

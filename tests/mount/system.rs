@@ -16,21 +16,21 @@ fn result(value: libc::c_int) -> io::Result<()> {
 }
 
 /// `renameat2`.
-pub fn rename(from: &Path, to: &Path, flags: libc::c_uint) -> io::Result<()> {
+pub(crate) fn rename(from: &Path, to: &Path, flags: libc::c_uint) -> io::Result<()> {
     let (from, to) = (path(from), path(to));
     // SAFETY: both strings end in NUL and live over the call.
     result(unsafe { libc::renameat2(libc::AT_FDCWD, from.as_ptr(), libc::AT_FDCWD, to.as_ptr(), flags) })
 }
 
 /// `setxattr`.
-pub fn set_xattr(file: &Path, name: &str, value: &[u8], flags: libc::c_int) -> io::Result<()> {
+pub(crate) fn set_xattr(file: &Path, name: &str, value: &[u8], flags: libc::c_int) -> io::Result<()> {
     let (file, name) = (path(file), CString::new(name).unwrap());
     // SAFETY: the strings end in NUL; the value's length is its own.
     result(unsafe { libc::setxattr(file.as_ptr(), name.as_ptr(), value.as_ptr().cast(), value.len(), flags) })
 }
 
 /// `getxattr` of up to 4 KiB.
-pub fn xattr(file: &Path, name: &str) -> io::Result<Vec<u8>> {
+pub(crate) fn xattr(file: &Path, name: &str) -> io::Result<Vec<u8>> {
     let (file, name) = (path(file), CString::new(name).unwrap());
     let mut value = vec![0_u8; 4096];
     // SAFETY: the strings end in NUL; the buffer's length is its own.
@@ -40,20 +40,20 @@ pub fn xattr(file: &Path, name: &str) -> io::Result<Vec<u8>> {
 }
 
 /// `lseek` with SEEK_DATA or SEEK_HOLE.
-pub fn seek(file: &std::fs::File, offset: i64, whence: libc::c_int) -> io::Result<i64> {
+pub(crate) fn seek(file: &std::fs::File, offset: i64, whence: libc::c_int) -> io::Result<i64> {
     // SAFETY: the descriptor is open for the whole call.
     let found = unsafe { libc::lseek(file.as_raw_fd(), offset, whence) };
     if found == -1 { Err(io::Error::last_os_error()) } else { Ok(found) }
 }
 
 /// `fallocate`.
-pub fn fallocate(file: &std::fs::File, mode: libc::c_int, offset: i64, len: i64) -> io::Result<()> {
+pub(crate) fn fallocate(file: &std::fs::File, mode: libc::c_int, offset: i64, len: i64) -> io::Result<()> {
     // SAFETY: the descriptor is open for the whole call.
     result(unsafe { libc::fallocate(file.as_raw_fd(), mode, offset, len) })
 }
 
 /// A POSIX record lock on the whole file, without waiting.
-pub fn lock(file: &std::fs::File, kind: libc::c_int) -> io::Result<()> {
+pub(crate) fn lock(file: &std::fs::File, kind: libc::c_int) -> io::Result<()> {
     let kind = libc::c_short::try_from(kind).unwrap();
     let whence = libc::c_short::try_from(libc::SEEK_SET).unwrap();
     let lock = libc::flock { l_type: kind, l_whence: whence, l_start: 0, l_len: 0, l_pid: 0 };
@@ -62,7 +62,7 @@ pub fn lock(file: &std::fs::File, kind: libc::c_int) -> io::Result<()> {
 }
 
 /// A shared writable mapping of the first bytes of a file, changed by `change` and flushed by unmapping alone.
-pub fn change_by_mapping(file: &std::fs::File, len: usize, change: impl FnOnce(&mut [u8])) {
+pub(crate) fn change_by_mapping(file: &std::fs::File, len: usize, change: impl FnOnce(&mut [u8])) {
     // SAFETY: the file is at least `len` bytes long and the mapping is used inside this function only.
     unsafe {
         let address = libc::mmap(

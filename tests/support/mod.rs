@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 /// One device of a person.
-pub struct Device {
+pub(crate) struct Device {
     dir: TempDir,
     name: String,
 }
@@ -19,7 +19,7 @@ const COMMAND_LIMIT: Duration = Duration::from_secs(60);
 
 impl Device {
     /// A device that nobody has used yet.
-    pub fn new(name: &str) -> Self {
+    pub(crate) fn new(name: &str) -> Self {
         // Not in /tmp, which may be a tmpfs without the file system features of a disk.
         let dir = tempfile::Builder::new().prefix("vaultfs-test-").tempdir_in("/var/tmp").unwrap();
         for folder in ["config", "state", "cache", "run", "mnt", "remote"] {
@@ -34,17 +34,17 @@ impl Device {
     }
 
     /// A folder of this device.
-    pub fn path(&self, folder: &str) -> PathBuf {
+    pub(crate) fn path(&self, folder: &str) -> PathBuf {
         self.dir.path().join(folder)
     }
 
     /// The usual mountpoint.
-    pub fn mnt(&self) -> PathBuf {
+    pub(crate) fn mnt(&self) -> PathBuf {
         self.path("mnt")
     }
 
     /// The program with this device's folders, ready for arguments.
-    pub fn command(&self) -> Command {
+    pub(crate) fn command(&self) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_vaultfs"));
         command
             .env("XDG_CONFIG_HOME", self.path("config"))
@@ -58,7 +58,7 @@ impl Device {
     }
 
     /// Runs the program.
-    pub fn run<A: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = A>) -> Output {
+    pub(crate) fn run<A: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = A>) -> Output {
         let mut command = self.command();
         command.args(arguments);
         let started = Instant::now();
@@ -68,7 +68,7 @@ impl Device {
     }
 
     /// Runs the program, which must succeed; returns what it printed.
-    pub fn ok<A: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = A>) -> String {
+    pub(crate) fn ok<A: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = A>) -> String {
         let arguments: Vec<std::ffi::OsString> = arguments.into_iter().map(|a| a.as_ref().to_owned()).collect();
         let output = self.run(&arguments);
         let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
@@ -77,7 +77,7 @@ impl Device {
     }
 
     /// Adds a local vault named `vault` whose remote is `remote`, and mounts it at `mnt`.
-    pub fn mount_local(&self, remote: &Path) -> PathBuf {
+    pub(crate) fn mount_local(&self, remote: &Path) -> PathBuf {
         self.ok([
             OsStr::new("vault"),
             "add".as_ref(),
@@ -91,24 +91,24 @@ impl Device {
     }
 
     /// Mounts the vault named `vault` at `mnt`.
-    pub fn mount(&self) -> PathBuf {
+    pub(crate) fn mount(&self) -> PathBuf {
         self.ok([OsStr::new("mount"), "vault".as_ref(), self.mnt().as_os_str()]);
         self.mnt()
     }
 
     /// Waits until everything below the mount is safe at the provider.
-    pub fn wait_synced(&self) {
+    pub(crate) fn wait_synced(&self) {
         self.ok([OsStr::new("wait"), "--timeout".as_ref(), "50".as_ref(), self.mnt().as_os_str()]);
     }
 
     /// The process id of the daemon.
-    pub fn daemon_pid(&self) -> u32 {
+    pub(crate) fn daemon_pid(&self) -> u32 {
         let status: serde_json::Value = serde_json::from_str(&self.ok(["daemon", "status", "--json"])).unwrap();
         status["pid"].as_u64().and_then(|pid| u32::try_from(pid).ok()).unwrap_or_else(|| panic!("no pid in {status}"))
     }
 
     /// Kills the daemon as a power cut of its process would.
-    pub fn kill_daemon(&self) {
+    pub(crate) fn kill_daemon(&self) {
         let pid = self.daemon_pid();
         assert!(Command::new("kill").args(["-9", &pid.to_string()]).status().unwrap().success());
         while Path::new(&format!("/proc/{pid}")).exists() && !is_zombie(pid) {
@@ -143,7 +143,7 @@ impl Drop for Device {
 }
 
 /// Waits until `check` holds; panics with `what` after ten seconds.
-pub fn eventually(what: &str, mut check: impl FnMut() -> bool) {
+pub(crate) fn eventually(what: &str, mut check: impl FnMut() -> bool) {
     let deadline = Instant::now() + Duration::from_secs(10);
     while !check() {
         assert!(Instant::now() < deadline, "did not happen within 10 s: {what}");
@@ -152,7 +152,7 @@ pub fn eventually(what: &str, mut check: impl FnMut() -> bool) {
 }
 
 /// Every file below a folder with its bytes, by path relative to it; folders end in `/`.
-pub fn tree(root: &Path) -> std::collections::BTreeMap<String, Vec<u8>> {
+pub(crate) fn tree(root: &Path) -> std::collections::BTreeMap<String, Vec<u8>> {
     fn collect(root: &Path, folder: &Path, into: &mut std::collections::BTreeMap<String, Vec<u8>>) {
         for entry in std::fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();

@@ -84,6 +84,11 @@ impl FakeProvider {
         self
     }
 
+    pub(super) fn latency(mut self, latency: Duration) -> Self {
+        self.latency = latency;
+        self
+    }
+
     pub(super) fn unranged(mut self) -> Self {
         self.capabilities.ranged_read = false;
         self
@@ -108,10 +113,10 @@ impl FakeProvider {
 
     async fn cross_the_link(&self, bytes: u64) {
         let mut arrival = Instant::now() + self.latency;
-        if self.bytes_per_second > 0 {
+        if let Some(nanos) = (bytes * 1_000_000_000).checked_div(self.bytes_per_second) {
             let mut free = self.link_free.lock().unwrap();
             let starts = free.unwrap_or(arrival).max(arrival);
-            arrival = starts + Duration::from_nanos(bytes * 1_000_000_000 / self.bytes_per_second);
+            arrival = starts + Duration::from_nanos(nanos);
             *free = Some(arrival);
         }
         tokio::time::sleep_until(arrival).await;

@@ -3,4 +3,6 @@
 mod fake;
 mod flight;
 mod integrity;
+mod real;
 mod streaming;
+mod stress;
