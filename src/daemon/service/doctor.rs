@@ -173,8 +173,8 @@ impl OpenVault {
 }
 
 fn fuse_finding() -> Finding {
-    let helper = std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default())
-        .any(|dir| ["fusermount3", "fusermount"].iter().any(|name| dir.join(name).is_file()));
+    let answers = |helper| std::process::Command::new(helper).arg("--version").output().is_ok();
+    let helper = answers("fusermount3") || answers("fusermount");
     let told = if !Path::new("/dev/fuse").exists() && cfg!(target_os = "linux") {
         Err(Problem::new(ErrorCode::MountFailed, "/dev/fuse is missing").hint("load it with `modprobe fuse`"))
     } else if !helper && cfg!(target_os = "linux") {
