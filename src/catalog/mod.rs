@@ -7,72 +7,48 @@
 //! (by name); rids and inode numbers are unique; the root is node 1 in all trees. A violation is an error of the transaction, never a
 //! stored orphan.
 //!
+//! Names (and inode numbers, provider ids) may be swapped inside a transaction; at its end they are unique. What no schema can express is
+//! looked for by [`Catalog::check`].
+//!
 //! Durability: a transaction survives the death of the process at once, and a power cut after [`Catalog::sync`] or one
 //! second, whichever is first.
 
+mod backup;
+mod check;
+mod durability;
+mod encode;
+mod error;
+mod history;
+mod local;
+mod migrate;
+mod open;
+mod readers;
+mod rebuild;
+mod remote;
 mod rows;
+mod staged;
+mod synced;
+#[cfg(test)]
+mod tests;
+mod txn;
+mod view;
 
+use std::cell::Cell;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
+pub use error::{CatalogError, Result};
 pub use rows::*;
+pub use txn::Txn;
+pub use view::View;
 
-use crate::types::{
-    Clock, EntryName, InodeNo, NameKey, NameRules, NodeId, NodeKind, RemoteId, StagedId, Timestamp, VaultId,
-};
-
-/// Why the catalog failed.
-#[derive(Debug, thiserror::Error)]
-pub enum CatalogError {
-    /// The database was written by a newer vaultfs. It is left untouched.
-    #[error("the catalog {path} has schema {found}, newer than this vaultfs ({known})")]
-    TooNew {
-        /// The file.
-        path: PathBuf,
-        /// Its schema.
-        found: i64,
-        /// The newest schema that this program knows.
-        known: i64,
-    },
-    /// The database belongs to another vault.
-    #[error("the catalog {path} belongs to vault {found}")]
-    WrongVault {
-        /// The file.
-        path: PathBuf,
-        /// Whose it is.
-        found: String,
-    },
-    /// A folder still holds entries.
-    #[error("the folder is not empty")]
-    NotEmpty,
-    /// The name is taken.
-    #[error("the name is taken")]
-    NameTaken,
-    /// A row that must exist does not.
-    #[error("node {0} does not exist")]
-    NoSuchNode(NodeId),
-    /// The disk below is full.
-    #[error("no space left for the catalog")]
-    NoSpace,
-    /// The database contradicts its own rules.
-    #[error("the catalog is corrupt: {0}")]
-    Corrupt(String),
-    /// SQLite failed.
-    #[error("catalog: {0}")]
-    Sqlite(#[source] rusqlite::Error),
-    /// The file system below failed.
-    #[error("catalog file {path}")]
-    Io {
-        /// The file.
-        path: PathBuf,
-        /// The cause.
-        #[source]
-        source: std::io::Error,
-    },
-}
-
-/// Result of a catalog call.
-pub type Result<T> = std::result::Result<T, CatalogError>;
+use crate::types::ranked_lock::{Rank, RankedMutex};
+use crate::types::{Clock, NameRules, VaultId};
+use durability::{Durability, Flusher};
+use open::Files;
+use readers::Readers;
+use txn::Writer;
 
 /// What opening a catalog found.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -94,294 +70,101 @@ pub enum Opened {
 }
 
 /// The catalog of one vault.
-pub struct Catalog {}
+pub struct Catalog {
+    files: Files,
+    rules: NameRules,
+    clock: Arc<dyn Clock>,
+    /// Stops before the connections below are closed.
+    flusher: Flusher,
+    durability: Arc<Durability>,
+    readers: Readers,
+    writer: RankedMutex<Writer>,
+    /// One backup at a time.
+    backing_up: Mutex<()>,
+    /// A reader met damage: the next start must look at every page.
+    is_suspect: AtomicBool,
+}
 
 impl Catalog {
     /// Opens or creates `state_dir/catalog.db`: migrates an older schema in one transaction, refuses a newer one
     /// untouched, checks after a crash, quarantines a corrupt one and rebuilds (promise P27).
-    pub fn open(
-        _state_dir: &Path,
-        _vault: VaultId,
-        _rules: NameRules,
-        _clock: Arc<dyn Clock>,
-    ) -> Result<(Self, Opened)> {
-        unimplemented!()
+    pub fn open(state_dir: &Path, vault: VaultId, rules: NameRules, clock: Arc<dyn Clock>) -> Result<(Self, Opened)> {
+        let files = Files::of(state_dir);
+        let (mut connection, opened) = open::open_database(&files, vault, clock.as_ref())?;
+        let inodes = Cell::new(open::inode_numbers(&connection)?);
+        let durability = Durability::follow(&mut connection, &files.wal)?;
+        let flusher = Flusher::start(Arc::clone(&durability), open::connect_checkpointer(&files.database)?)?;
+        let catalog = Self {
+            rules,
+            clock,
+            flusher,
+            durability,
+            readers: Readers::new(files.database.clone()),
+            writer: RankedMutex::new(Rank::CatalogWriter, Writer { connection, inodes }),
+            backing_up: Mutex::default(),
+            is_suspect: AtomicBool::new(false),
+            files,
+        };
+        Ok((catalog, opened))
     }
 
     /// Runs `read` on a snapshot of committed state.
-    pub fn read<T>(&self, _read: impl FnOnce(&View<'_>) -> Result<T>) -> Result<T> {
-        unimplemented!()
+    pub fn read<T>(&self, read: impl FnOnce(&View<'_>) -> Result<T>) -> Result<T> {
+        let result = self.readers.with(|connection| read(&View { connection, rules: &self.rules }));
+        if result.as_ref().is_err_and(CatalogError::is_corruption) {
+            self.is_suspect.store(true, Ordering::Relaxed);
+        }
+        result
     }
 
     /// Runs `write` as one transaction: commits if it returns `Ok`, rolls back otherwise.
+    ///
+    /// The commit itself may fail: with `NameTaken` if two rows still claim one name, inode number or provider id, with a foreign key
+    /// error that names the row if a folder in R or a staged row is missing, with `NoSpace` on a full disk.
     pub fn write<T, E: From<CatalogError>>(
         &self,
-        _write: impl FnOnce(&Txn<'_>) -> std::result::Result<T, E>,
+        write: impl FnOnce(&Txn<'_>) -> std::result::Result<T, E>,
     ) -> std::result::Result<T, E> {
-        unimplemented!()
+        let writer = self.writer.lock();
+        self.durability.refuse_after_failure()?;
+        let txn = Txn::begin(&writer, &self.rules, self.clock.now())?;
+        let value = write(&txn)?;
+        txn.commit()?;
+        Ok(value)
     }
 
-    /// Makes every committed transaction survive a power cut.
+    /// Makes every committed transaction survive a power cut. Neither waits for a writer nor makes one wait.
     pub fn sync(&self) -> Result<()> {
-        unimplemented!()
+        self.durability.sync()
     }
 
-    /// True if a transaction was committed since the last [`Catalog::sync`].
+    /// True if a transaction was committed since the last [`Catalog::sync`], which the catalog calls itself within a second.
     pub fn needs_sync(&self) -> bool {
-        unimplemented!()
+        self.durability.needs_sync()
     }
 
     /// Copies the database to a backup beside it, keeping the two newest.
     pub fn back_up(&self) -> Result<()> {
-        unimplemented!()
+        let _one_at_a_time = self.backing_up.lock().unwrap_or_else(PoisonError::into_inner);
+        self.readers.with(|connection| backup::back_up(connection, &self.files))
     }
 
     /// Checks every invariant that the schema cannot express (`doctor`): returns one line per finding.
     pub fn check(&self) -> Result<Vec<String>> {
-        unimplemented!()
+        self.read(check::check)
     }
 
     /// Marks a clean shutdown, truncates the WAL and closes.
     pub fn close(self) -> Result<()> {
-        unimplemented!()
-    }
-}
-
-/// A consistent view of the catalog.
-pub struct View<'a> {
-    _connection: &'a (),
-}
-
-#[expect(missing_docs, reason = "skeleton")]
-impl View<'_> {
-    pub fn local(&self, _node: NodeId) -> Result<Option<LocalRow>> {
-        unimplemented!()
-    }
-    pub fn local_by_ino(&self, _ino: InodeNo) -> Result<Option<LocalRow>> {
-        unimplemented!()
-    }
-    /// By exact name.
-    pub fn local_child(&self, _parent: NodeId, _name: &EntryName) -> Result<Option<LocalRow>> {
-        unimplemented!()
-    }
-    /// All entries of a folder whose key is `key` (names that the provider thinks equal).
-    pub fn local_by_key(&self, _parent: NodeId, _key: &NameKey) -> Result<Vec<LocalRow>> {
-        unimplemented!()
-    }
-    /// Up to `limit` entries with node id above `after`, in the order of node ids: a position that holds while entries come and go.
-    pub fn local_children(&self, _parent: NodeId, _after: NodeId, _limit: usize) -> Result<Vec<LocalRow>> {
-        unimplemented!()
-    }
-    pub fn has_local_children(&self, _parent: NodeId) -> Result<bool> {
-        unimplemented!()
-    }
-    /// Number of child folders (for `st_nlink`).
-    pub fn count_local_folders(&self, _parent: NodeId) -> Result<u64> {
-        unimplemented!()
-    }
-    /// `a/b/c` without a leading slash; empty for the root; `None` if the node is not in L.
-    pub fn local_path(&self, _node: NodeId) -> Result<Option<String>> {
-        unimplemented!()
-    }
-    /// Walks `a/b/c` from the root by exact names.
-    pub fn local_at_path(&self, _path: &str) -> Result<Option<LocalRow>> {
-        unimplemented!()
-    }
-    /// True if `ancestor` is `node` or above it in L.
-    pub fn is_local_ancestor(&self, _ancestor: NodeId, _node: NodeId) -> Result<bool> {
-        unimplemented!()
-    }
-
-    pub fn remote(&self, _node: NodeId) -> Result<Option<RemoteRow>> {
-        unimplemented!()
-    }
-    pub fn remote_by_rid(&self, _rid: &RemoteId) -> Result<Option<RemoteRow>> {
-        unimplemented!()
-    }
-    pub fn remote_by_key(&self, _parent: NodeId, _key: &NameKey) -> Result<Option<RemoteRow>> {
-        unimplemented!()
-    }
-    pub fn remote_children(&self, _parent: NodeId) -> Result<Vec<RemoteRow>> {
-        unimplemented!()
-    }
-
-    pub fn synced(&self, _node: NodeId) -> Result<Option<SyncedRow>> {
-        unimplemented!()
-    }
-    /// Nodes that S has at this place (by key) and L does not have at all: candidates for the identity of a new file there.
-    pub fn synced_orphans_at(&self, _parent: NodeId, _key: &NameKey) -> Result<Vec<SyncedRow>> {
-        unimplemented!()
-    }
-    pub fn synced_children(&self, _parent: NodeId) -> Result<Vec<SyncedRow>> {
-        unimplemented!()
-    }
-
-    pub fn staged(&self, _id: StagedId) -> Result<Option<StagedRow>> {
-        unimplemented!()
-    }
-    pub fn all_staged(&self) -> Result<Vec<StagedRow>> {
-        unimplemented!()
-    }
-    /// Dirty nodes, oldest touch first.
-    pub fn dirty(&self) -> Result<Vec<DirtyRow>> {
-        unimplemented!()
-    }
-    pub fn is_dirty(&self, _node: NodeId) -> Result<bool> {
-        unimplemented!()
-    }
-    pub fn sync_state(&self, _node: NodeId) -> Result<SyncState> {
-        unimplemented!()
-    }
-    /// Every node with a stored state, for `queue` and `status`.
-    pub fn all_sync_states(&self) -> Result<Vec<(NodeId, SyncState)>> {
-        unimplemented!()
-    }
-    pub fn feed(&self) -> Result<FeedState> {
-        unimplemented!()
-    }
-
-    pub fn xattr(&self, _ino: InodeNo, _name: &[u8]) -> Result<Option<Vec<u8>>> {
-        unimplemented!()
-    }
-    pub fn xattr_names(&self, _ino: InodeNo) -> Result<Vec<Vec<u8>>> {
-        unimplemented!()
-    }
-
-    /// True if the node itself is pinned.
-    pub fn is_pinned(&self, _node: NodeId) -> Result<bool> {
-        unimplemented!()
-    }
-    pub fn pins(&self) -> Result<Vec<NodeId>> {
-        unimplemented!()
-    }
-    pub fn history(&self, _node: Option<NodeId>) -> Result<Vec<HistoryRow>> {
-        unimplemented!()
-    }
-    pub fn history_entry(&self, _id: i64) -> Result<Option<HistoryRow>> {
-        unimplemented!()
-    }
-    pub fn conflicts(&self, _include_resolved: bool) -> Result<Vec<ConflictRow>> {
-        unimplemented!()
-    }
-    /// A small value by key: settings and counters of this vault on this device.
-    pub fn meta(&self, _key: &str) -> Result<Option<String>> {
-        unimplemented!()
-    }
-    /// Number of rows in L without the root, and the sum of their sizes.
-    pub fn totals(&self) -> Result<(u64, u64)> {
-        unimplemented!()
-    }
-}
-
-/// A transaction. Every method marks the nodes that it changes as dirty where their trees may now differ.
-pub struct Txn<'a> {
-    view: View<'a>,
-}
-
-impl<'a> std::ops::Deref for Txn<'a> {
-    type Target = View<'a>;
-    fn deref(&self) -> &View<'a> {
-        &self.view
-    }
-}
-
-#[expect(missing_docs, reason = "skeleton")]
-impl Txn<'_> {
-    pub fn now(&self) -> Timestamp {
-        unimplemented!()
-    }
-    pub fn new_node(&self, _kind: NodeKind) -> Result<NodeId> {
-        unimplemented!()
-    }
-    pub fn new_ino(&self) -> Result<InodeNo> {
-        unimplemented!()
-    }
-
-    /// `NameTaken` if (parent, name) is taken; touches the node.
-    pub fn insert_local(&self, _row: &LocalRow) -> Result<()> {
-        unimplemented!()
-    }
-    /// Replaces all columns of an existing row (place, ino, attributes, content); touches the node.
-    pub fn update_local(&self, _row: &LocalRow) -> Result<()> {
-        unimplemented!()
-    }
-    /// Attributes only; does not make the node dirty.
-    pub fn set_local_attr(&self, _node: NodeId, _attr: &Attr) -> Result<()> {
-        unimplemented!()
-    }
-    /// Content and attributes; touches the node.
-    pub fn set_local_content(&self, _node: NodeId, _content: &LocalContent, _attr: &Attr) -> Result<()> {
-        unimplemented!()
-    }
-    /// `NotEmpty` for a folder with entries. Removes xattrs and pin of the node; touches it.
-    pub fn remove_local(&self, _node: NodeId) -> Result<()> {
-        unimplemented!()
-    }
-
-    /// Inserts or replaces; marks dirty without touching.
-    pub fn put_remote(&self, _row: &RemoteRow) -> Result<()> {
-        unimplemented!()
-    }
-    /// `NotEmpty` if R has entries below.
-    pub fn remove_remote(&self, _node: NodeId) -> Result<()> {
-        unimplemented!()
-    }
-    pub fn put_synced(&self, _row: &SyncedRow) -> Result<()> {
-        unimplemented!()
-    }
-    pub fn remove_synced(&self, _node: NodeId) -> Result<()> {
-        unimplemented!()
-    }
-    /// Deletes the node if no tree has it. Its history and conflict rows stay.
-    pub fn forget_node_if_absent(&self, _node: NodeId) -> Result<()> {
-        unimplemented!()
-    }
-
-    pub fn put_staged(&self, _row: &StagedRow) -> Result<()> {
-        unimplemented!()
-    }
-    pub fn remove_staged(&self, _id: StagedId) -> Result<()> {
-        unimplemented!()
-    }
-    /// A node is clean: L, R and S agree.
-    pub fn clear_dirty(&self, _node: NodeId) -> Result<()> {
-        unimplemented!()
-    }
-    /// Makes a node dirty and touches it, so that the planner looks at it.
-    pub fn touch(&self, _node: NodeId) -> Result<()> {
-        unimplemented!()
-    }
-    /// Storing the default removes the row.
-    pub fn set_sync_state(&self, _node: NodeId, _state: &SyncState) -> Result<()> {
-        unimplemented!()
-    }
-    pub fn set_feed(&self, _feed: &FeedState) -> Result<()> {
-        unimplemented!()
-    }
-
-    pub fn set_xattr(&self, _ino: InodeNo, _name: &[u8], _value: &[u8]) -> Result<()> {
-        unimplemented!()
-    }
-    /// False if there was none.
-    pub fn remove_xattr(&self, _ino: InodeNo, _name: &[u8]) -> Result<bool> {
-        unimplemented!()
-    }
-    pub fn set_pinned(&self, _node: NodeId, _pinned: bool) -> Result<()> {
-        unimplemented!()
-    }
-    pub fn add_history(&self, _row: &HistoryRow) -> Result<i64> {
-        unimplemented!()
-    }
-    pub fn remove_history(&self, _id: i64) -> Result<()> {
-        unimplemented!()
-    }
-    pub fn add_conflict(&self, _row: &ConflictRow) -> Result<i64> {
-        unimplemented!()
-    }
-    pub fn resolve_conflict(&self, _id: i64) -> Result<()> {
-        unimplemented!()
-    }
-    pub fn set_meta(&self, _key: &str, _value: &str) -> Result<()> {
-        unimplemented!()
+        drop(self.flusher);
+        drop(self.readers);
+        self.durability.refuse_after_failure()?;
+        let writer = self.writer.lock();
+        if !self.is_suspect.load(Ordering::Relaxed) {
+            txn::set_meta(&writer.connection, open::META_CLEAN_SHUTDOWN, "1")?;
+        }
+        // Flushes the WAL, moves it into the database and flushes that.
+        writer.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
+        Ok(())
     }
 }

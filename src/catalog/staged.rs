@@ -1,0 +1,75 @@
+//! What is known of the bytes under `staging/`. A row outlives the local row of its node: whoever collects the bytes removes it.
+
+use rusqlite::Row;
+
+use super::encode::{
+    all, execute, get_hash, get_node, get_optional_u64, get_staged, get_time, get_u64, hash, integer, node, one,
+};
+use super::{Result, StagedRow, Txn, View};
+use crate::provider::UploadSession;
+use crate::types::StagedId;
+
+macro_rules! select_staged {
+    ($rest:literal) => {
+        concat!("SELECT id, node, size, hash, session_id, session_offset, created FROM staged ", $rest)
+    };
+}
+
+fn staged_row(row: &Row<'_>) -> Result<StagedRow> {
+    let session_id: Option<String> = row.get(4)?;
+    let session = session_id.zip(get_optional_u64(row, 5)?).map(|(id, offset)| UploadSession { id, offset });
+    Ok(StagedRow {
+        id: get_staged(row, 0)?,
+        node: get_node(row, 1)?,
+        size: get_u64(row, 2)?,
+        hashed: get_hash(row, 3)?,
+        session,
+        created: get_time(row, 6)?,
+    })
+}
+
+impl View<'_> {
+    /// Staged bytes by id.
+    pub fn staged(&self, id: StagedId) -> Result<Option<StagedRow>> {
+        one(self.connection, select_staged!("WHERE id = ?1"), &[&id.0.into_bytes()], staged_row)
+    }
+
+    /// All staged bytes, oldest first.
+    pub fn all_staged(&self) -> Result<Vec<StagedRow>> {
+        all(self.connection, select_staged!("ORDER BY created, id"), &[], staged_row)
+    }
+}
+
+impl Txn<'_> {
+    /// Inserts or replaces. `NoSuchNode` if the node does not exist.
+    pub fn put_staged(&self, row: &StagedRow) -> Result<()> {
+        let (session_id, session_offset) = match &row.session {
+            Some(session) => (Some(&session.id), Some(integer(session.offset)?)),
+            None => (None, None),
+        };
+        let sql = "INSERT INTO staged (id, node, size, hash, session_id, session_offset, created) \
+            VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (id) DO UPDATE SET node = excluded.node, size = excluded.size, \
+            hash = excluded.hash, session_id = excluded.session_id, session_offset = excluded.session_offset, \
+            created = excluded.created";
+        let done = execute(
+            self.connection,
+            sql,
+            &[
+                &row.id.0.into_bytes(),
+                &node(row.node)?,
+                &integer(row.size)?,
+                &hash(row.hashed.as_ref()),
+                &session_id,
+                &session_offset,
+                &row.created.0,
+            ],
+        );
+        self.of_node(row.node, done)
+    }
+
+    /// Removes the row; the commit fails while a local row still names it. A row that does not exist is no error.
+    pub fn remove_staged(&self, id: StagedId) -> Result<()> {
+        execute(self.connection, "DELETE FROM staged WHERE id = ?1", &[&id.0.into_bytes()])?;
+        Ok(())
+    }
+}
