@@ -1,0 +1,54 @@
+//! The one place where errors of the operating system and of the index become provider errors.
+
+use std::io;
+
+use crate::provider::{ErrorKind, ProviderError};
+
+/// An error of the file system below, about `thing`.
+pub(super) fn io_error(operation: &'static str, thing: &str, error: io::Error) -> ProviderError {
+    ProviderError::new(kind_of(&error), operation, format!("{thing}: {error}")).caused_by(error)
+}
+
+fn kind_of(error: &io::Error) -> ErrorKind {
+    if let Some(code) = error.raw_os_error() {
+        match code {
+            libc::EDQUOT => return ErrorKind::NoSpace,
+            libc::ELOOP => return ErrorKind::NotFound,
+            libc::ENAMETOOLONG | libc::EILSEQ | libc::EFBIG | libc::EMLINK => return ErrorKind::Refused,
+            libc::EIO | libc::ENODEV | libc::ENXIO | libc::ESTALE | libc::ENOTCONN => return ErrorKind::Offline,
+            libc::EMFILE | libc::ENFILE | libc::ENOMEM | libc::EBUSY | libc::EAGAIN => return ErrorKind::Busy,
+            _ => {}
+        }
+    }
+    match error.kind() {
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => ErrorKind::NotFound,
+        io::ErrorKind::AlreadyExists => ErrorKind::Exists,
+        io::ErrorKind::DirectoryNotEmpty => ErrorKind::NotEmpty,
+        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => ErrorKind::Forbidden,
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => ErrorKind::NoSpace,
+        io::ErrorKind::CrossesDevices | io::ErrorKind::Unsupported => ErrorKind::Unsupported,
+        io::ErrorKind::InvalidInput | io::ErrorKind::InvalidFilename => ErrorKind::Refused,
+        io::ErrorKind::Interrupted | io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock => ErrorKind::Busy,
+        _ => ErrorKind::Protocol,
+    }
+}
+
+/// An error of the index.
+pub(super) fn index_error(operation: &'static str, error: rusqlite::Error) -> ProviderError {
+    let kind = match error.sqlite_error_code() {
+        Some(rusqlite::ErrorCode::DiskFull) => ErrorKind::NoSpace,
+        Some(rusqlite::ErrorCode::DatabaseBusy | rusqlite::ErrorCode::DatabaseLocked) => ErrorKind::Busy,
+        _ => ErrorKind::Protocol,
+    };
+    ProviderError::new(kind, operation, format!("the index of the local vault failed: {error}")).caused_by(error)
+}
+
+/// The entry, or the folder that it should go to, is not there.
+pub(super) fn not_found(operation: &'static str, thing: impl std::fmt::Display) -> ProviderError {
+    ProviderError::new(ErrorKind::NotFound, operation, format!("{thing} does not exist"))
+}
+
+/// The root is not there or not ours.
+pub(super) fn root_missing(operation: &'static str, why: impl Into<String>) -> ProviderError {
+    ProviderError::new(ErrorKind::RootMissing, operation, why)
+}
