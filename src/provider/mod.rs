@@ -10,6 +10,9 @@
 mod capabilities;
 mod entry;
 mod error;
+mod fault_control;
+mod faulty;
+mod limit;
 pub mod local;
 
 use std::fs::File;
@@ -21,6 +24,9 @@ use bytes::Bytes;
 pub use capabilities::{Capabilities, ChangeFeed, Limits};
 pub use entry::{Change, ChangePage, Cursor, EntryBody, RemoteEntry, Space};
 pub use error::{ErrorKind, ProviderError};
+pub use fault_control::{CallCount, Fault, FaultControl, FaultRates, Operation};
+pub use faulty::Faulty;
+pub use limit::{Deadlines, Limited};
 
 use crate::types::{ByteRange, ContentHash, EntryName, RemoteId, Revision, Timestamp};
 

@@ -4,6 +4,7 @@
 //! - A plan holds at most one step per node; what is left of a decision is planned again from the trees that the step left behind.
 //! - Whenever a step leaves L and R agreeing on a node's place, S takes that place; the same for its content. A node that L and R
 //!   both lack loses its S row, unless S still has rows below it ([`Step::DropSynced`] follows then).
+//! - A move that gives a file another revision changes no bytes: where L (clean) and S had the old revision they get the new one.
 //! - S rows are written only where S already holds (or an earlier step of `after` writes) the parent.
 //! - Names that differ only in Unicode normalisation are one name wherever the provider takes them for one: such a difference
 //!   between L and R is left alone.
@@ -73,7 +74,7 @@ pub struct NodeTrees {
     pub synced: Option<Side>,
     /// Not to be acted on now (local-only name, still open for writing, not yet quiet, held, backing off): the planner uses it as
     /// context and makes no step for it that [`Blocked`] forbids. A local-only node with S or R rows is treated as deleted in L,
-    /// unless S has it at the very place where L has it: a name that came from the provider, or a rule younger than the file,
+    /// unless S or R has it at the very place where L has it: a name that came from the provider, or a rule younger than the file,
     /// deletes nothing.
     pub blocked: Option<Blocked>,
 }
@@ -168,8 +169,9 @@ pub enum Step {
         /// Where the local bytes go.
         ours: Place,
     },
-    /// L and R made the same thing at the same place: `node` (in L only) takes over the R row of `remote` (in R only), which
-    /// disappears; what R has below `remote` is below `node` from then on.
+    /// L and R made the same thing at the same place: `node` (without R row) takes over the rows of R and, if there is one, of S of
+    /// `remote` (without L row), which disappears. What R and S have below `remote` is below `node` from then on. If `remote` has no
+    /// S row, `node` keeps its own.
     Adopt {
         /// The node that R knows.
         remote: NodeId,

@@ -1,6 +1,18 @@
-//! What the sync engine asks of the mount. The daemon plugs the filesystem core in; a vault that is not mounted uses [`Unmounted`].
+//! What the sync engine asks of others: the mount ([`LocalTree`]) and the fetch workers ([`Hydrate`]). The daemon plugs the
+//! filesystem core and the block fetcher in; a vault that is not mounted uses [`Unmounted`].
 
+use async_trait::async_trait;
+
+use crate::catalog::Version;
+use crate::provider;
 use crate::types::{EntryName, InodeNo, NodeId};
+
+/// The side of the fetch workers.
+#[async_trait]
+pub trait Hydrate: Send + Sync {
+    /// Brings every block of `version` into the content store; returns when all of them are verified and readable.
+    async fn hydrate(&self, version: &Version) -> provider::Result<()>;
+}
 
 /// The side of the mount.
 pub trait LocalTree: Send + Sync {

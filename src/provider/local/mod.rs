@@ -21,6 +21,8 @@ mod names;
 #[cfg_attr(not(target_os = "linux"), path = "names_macos.rs")]
 mod platform;
 mod root;
+mod rows;
+mod settle;
 mod state;
 mod status;
 mod watch;

@@ -8,12 +8,12 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::cells::Cells;
-use super::folders::{Forgotten, forget_below};
 use super::places::stands_aside;
 use super::table::{Bytes, Fate, Naming, Outcome};
 use super::view::{Index, KeyNumber, Spot, Target, Tree, View};
 use crate::sync::conflict::conflict_name;
 use crate::sync::diff::{Sameness, compare};
+use crate::sync::plan::Blocked;
 use crate::types::{NodeId, NodeKind};
 
 /// Who wants which name, by folder and key.
@@ -37,10 +37,10 @@ pub(super) fn resolve<'a>(view: &mut View<'a>, outcomes: &mut [Outcome<'a>], cel
 fn claims(view: &View<'_>, outcomes: &[Outcome<'_>]) -> Claims {
     let mut claims = Claims::new();
     for (index, outcome) in outcomes.iter().enumerate() {
-        // A local-only node claims the name that it has in L, whatever becomes of its rows elsewhere.
+        // A local-only node claims the name that it has in L, whatever becomes of its rows elsewhere; one that R hides, that in R.
         let spot = match &outcome.target {
             Some(target) => Some(target.spot),
-            None if outcome.local_only => view.nodes[index].local,
+            None if outcome.local_only => view.nodes[index].local.or(view.nodes[index].remote),
             None => None,
         };
         if let Some(spot) = spot {
@@ -57,6 +57,15 @@ fn resolve_one<'a>(
     names: &mut Names,
     cells: &mut Cells,
 ) {
+    let is_hidden = |index: &Index| outcomes[*index].target.is_none() && view.nodes[*index].local.is_none();
+    if claimants.iter().any(is_hidden) {
+        // What the provider has under a hidden name cannot give way, and what is local-only here does not meet it.
+        claimants.retain(|index| outcomes[*index].target.is_some());
+        for loser in claimants {
+            rename(view, outcomes, loser, names, cells);
+        }
+        return;
+    }
     count_rules(view, outcomes, &claimants, cells);
     claimants.sort_by_key(|index| {
         let node = &view.nodes[*index];
@@ -80,8 +89,8 @@ fn resolve_one<'a>(
 fn adoption(view: &View<'_>, outcomes: &[Outcome<'_>], claimants: &[Index]) -> Option<(Index, Index)> {
     let there = *claimants.iter().find(|index| {
         let node = &view.nodes[**index];
-        let base_allows = node.synced.is_none() || node.is_folder();
-        outcomes[**index].target.is_some() && node.remote.is_some() && node.local.is_none() && base_allows
+        let new = node.synced.is_none() || node.is_folder();
+        outcomes[**index].target.is_some() && node.remote.is_some() && node.local.is_none() && new
     })?;
     let name = |index: Index| outcomes[index].target.as_ref().map(|target| &target.name);
     let here = claimants.iter().copied().filter(|index| {
@@ -91,6 +100,8 @@ fn adoption(view: &View<'_>, outcomes: &[Outcome<'_>], claimants: &[Index]) -> O
             && outcome.local
             && !outcome.remote
             && same_kind
+            // Two that both have a past are two.
+            && (view.nodes[*index].synced.is_none() || view.nodes[there].synced.is_none())
             && contents(view, *index, there) != Sameness::Different
     });
     // Of several spellings the very same one first.
@@ -105,11 +116,11 @@ fn contents(view: &View<'_>, here: Index, there: Index) -> Sameness {
     }
 }
 
-fn adopt<'a>(view: &View<'a>, outcomes: &mut [Outcome<'a>], here: Index, there: Index, cells: &mut Cells) {
+fn adopt(view: &View<'_>, outcomes: &mut [Outcome<'_>], here: Index, there: Index, cells: &mut Cells) {
     let kind = view.nodes[here].trees.kind;
-    outcomes[there].naming = Naming::Adopted;
+    outcomes[there].naming = Naming::MayBeAdopted;
     outcomes[there].reason = "C x C: the same was made here";
-    if contents(view, here, there) == Sameness::Unhashed || view.nodes[here].trees.blocked.is_some() {
+    if contents(view, here, there) == Sameness::Unhashed || is_blocked(view, here) {
         outcomes[here].naming = Naming::MayAdopt;
         outcomes[here].reason = "C x C: equal bytes?";
         cells.count("C x C undecided");
@@ -119,16 +130,8 @@ fn adopt<'a>(view: &View<'a>, outcomes: &mut [Outcome<'a>], here: Index, there: 
         NodeKind::Folder => "C x C: both folders, merged",
         NodeKind::File | NodeKind::Symlink | NodeKind::Special => "C x C: equal bytes, adopted",
     };
-    let mut forgets = false;
-    for index in [here, there] {
-        // Only what has no past is adopted: S forgets first, and everything below that lives with it.
-        if view.nodes[index].synced.is_some() {
-            outcomes[index].forget_base = true;
-            forget_below(view, outcomes, index, Forgotten::Kept);
-            forgets = true;
-        }
-    }
-    outcomes[here].naming = if forgets { Naming::MayAdopt } else { Naming::Adopts(there) };
+    outcomes[here].naming = Naming::Adopts(there);
+    outcomes[there].naming = Naming::Adopted;
     cells.count(match kind {
         NodeKind::Folder => "C x C folders",
         NodeKind::File | NodeKind::Symlink | NodeKind::Special => "C x C equal",
@@ -144,7 +147,12 @@ fn rename<'a>(view: &mut View<'a>, outcomes: &mut [Outcome<'a>], loser: Index, n
         (false, true) => "C x C different",
         (false, false) => "name: collision",
     });
-    if !local_only && view.nodes[loser].trees.blocked.is_some() {
+    if outcomes[loser].fate == Fate::Pending {
+        // It may go altogether.
+        outcomes[loser].naming = Naming::MayAdopt;
+        return;
+    }
+    if is_blocked(view, loser) {
         outcomes[loser].naming = Naming::Contested;
         outcomes[loser].reason = "the name is taken, and it may not be renamed now";
         return;
@@ -161,6 +169,11 @@ fn rename<'a>(view: &mut View<'a>, outcomes: &mut [Outcome<'a>], loser: Index, n
     if outcome.bytes == Bytes::AsTheyAre && !outcome.remote {
         outcome.bytes = Bytes::Up;
     }
+}
+
+/// Blocked in a way that keeps it where it is. (A node that is not local-only after all is not held by that mark.)
+fn is_blocked(view: &View<'_>, index: Index) -> bool {
+    view.nodes[index].trees.blocked.is_some_and(|blocked| blocked != Blocked::LocalOnly)
 }
 
 /// A loser that is already under another name in the same folder of L (a conflict name, as a rule) keeps that one.

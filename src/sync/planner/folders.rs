@@ -36,40 +36,28 @@ pub(super) fn folder_cell(local: Change, remote: Change) -> Cell {
 pub(super) fn restore_with_moved_folders<'a>(view: &View<'a>, outcomes: &mut [Outcome<'a>]) {
     let moved: Vec<Index> = (0..outcomes.len()).filter(|index| outcomes[*index].explicit).collect();
     for folder in moved {
-        forget_below(view, outcomes, folder, Forgotten::Deleted);
+        restore_below(view, outcomes, folder);
     }
 }
 
-/// Which nodes below a folder S forgets.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Forgotten {
-    /// Those whose deletion came with the folder's; they are kept.
-    Deleted,
-    /// Those that are kept anyway: S rows below a folder that S forgets.
-    Kept,
-}
-
-/// Makes S forget what is missing below `folder` on the side where the folder itself is missing.
-pub(super) fn forget_below<'a>(view: &View<'a>, outcomes: &mut [Outcome<'a>], folder: Index, which: Forgotten) {
-    let missing = if outcomes[folder].local { Tree::Remote } else { Tree::Local };
-    let mut open = vec![(folder, which == Forgotten::Kept)];
-    while let Some((folder, base_goes)) = open.pop() {
+fn restore_below<'a>(view: &View<'a>, outcomes: &mut [Outcome<'a>], folder: Index) {
+    let moved_here = outcomes[folder].local;
+    // A folder that S forgets must have nothing below it in S: there everything is forgotten, not only what comes back.
+    let mut open = vec![(folder, false)];
+    while let Some((folder, forgotten)) = open.pop() {
         for child in view.children(Tree::Synced, folder) {
             let outcome = &mut outcomes[child];
-            let (here, there) = (outcome.local, outcome.remote);
-            let gone_there = if missing == Tree::Remote { here && !there } else { there && !here };
-            if !gone_there || outcome.forget_base {
+            let came_with_it = outcome.fate == Fate::Gone;
+            if (outcome.local, outcome.remote) != (moved_here, !moved_here)
+                || outcome.forget_base
+                || !(came_with_it || forgotten)
+            {
                 continue;
             }
-            match (outcome.fate == Fate::Gone, which) {
-                (true, Forgotten::Kept) => continue,
-                (true, Forgotten::Deleted) => {
-                    outcome.bytes = if here { Bytes::Up } else { Bytes::Down };
-                    outcome.target = view.meant(if here { Tree::Local } else { Tree::Remote }, child);
-                    outcome.reason = "restored with its folder: explicit move wins";
-                }
-                (false, _) if !base_goes => continue,
-                (false, _) => {}
+            if came_with_it {
+                outcome.bytes = if moved_here { Bytes::Up } else { Bytes::Down };
+                outcome.target = view.meant(if moved_here { Tree::Local } else { Tree::Remote }, child);
+                outcome.reason = "restored with its folder: explicit move wins";
             }
             outcome.fate = Fate::Keep;
             outcome.forget_base = true;
@@ -85,11 +73,15 @@ pub(super) fn keep_containers<'a>(view: &View<'a>, outcomes: &mut [Outcome<'a>],
     // Certain survivors first: a folder that only waits for a hash is not made again before the hash is known.
     for wanted in [Fate::Keep, Fate::Pending] {
         for start in 0..outcomes.len() {
-            if outcomes[start].fate != wanted {
-                continue;
-            }
             let mut child = start;
-            while let Some(parent) = outcomes[child].target.as_ref().and_then(|target| target.spot.up) {
+            let mut above = if outcomes[start].fate == wanted {
+                outcomes[start].target.as_ref().and_then(|target| target.spot.up)
+            } else if wanted == Fate::Keep && is_hidden_folder(view, outcomes, start) {
+                view.nodes[start].remote.and_then(|spot| spot.up).filter(|parent| outcomes[*parent].fate == Fate::Gone)
+            } else {
+                None
+            };
+            while let Some(parent) = above {
                 let Some(from) = container_side(&outcomes[parent]) else {
                     if outcomes[parent].fate != Fate::Keep && outcomes[parent].fate != Fate::Pending {
                         // Its folder is nowhere to be had: it waits.
@@ -97,7 +89,7 @@ pub(super) fn keep_containers<'a>(view: &View<'a>, outcomes: &mut [Outcome<'a>],
                     }
                     break;
                 };
-                if outcomes[parent].local_only && view.nodes[parent].local.is_some() {
+                if outcomes[parent].local_only {
                     needed_shared.push(parent);
                 }
                 let created = view.nodes[child].synced.is_none();
@@ -117,10 +109,17 @@ pub(super) fn keep_containers<'a>(view: &View<'a>, outcomes: &mut [Outcome<'a>],
                 outcome.target = view.meant(from, parent);
                 outcome.reason = "live descendants: the folder stays as their container";
                 child = parent;
+                above = outcomes[child].target.as_ref().and_then(|target| target.spot.up);
             }
         }
     }
     needed_shared
+}
+
+/// A folder of the provider's whose name keeps it from being shown here. Nobody here has seen what it holds.
+fn is_hidden_folder(view: &View<'_>, outcomes: &[Outcome<'_>], index: Index) -> bool {
+    let node = &view.nodes[index];
+    outcomes[index].fate == Fate::Apart && outcomes[index].local_only && node.is_folder() && node.local.is_none()
 }
 
 /// Where a folder that is not kept could come back from.

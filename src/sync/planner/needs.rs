@@ -4,6 +4,7 @@ use super::order::Schedule;
 use super::steps::Action;
 use super::table::Naming;
 use super::view::{Index, Spot, Target, Tree};
+use crate::sync::diff::{Sameness, compare};
 use crate::types::NodeId;
 
 /// A step of another node that comes first.
@@ -32,9 +33,15 @@ pub(super) enum Effect {
 pub(super) fn effect(schedule: &Schedule<'_, '_>, tree: Tree, index: Index) -> Effect {
     let Some(action) = schedule.action(index) else { return Effect::Stays };
     let view = schedule.view;
-    // S follows as soon as both sides are at one place.
+    // S follows as soon as both sides are at one place; a row that it does not have yet needs one content, too.
+    let has_base = || match (&view.nodes[index].trees.local, &view.nodes[index].trees.remote) {
+        (Some(local), Some(remote)) => {
+            view.nodes[index].synced.is_some() || compare(&local.content, &remote.content) == Sameness::Same
+        }
+        (Some(_) | None, None) | (None, Some(_)) => false,
+    };
     let synced_if_other = |other: Tree, target: &Target<'_>| match view.side(other, index) {
-        Some(side) if view.is_at(side, target) => Effect::At(target.spot),
+        Some(side) if view.is_at(side, target) && has_base() => Effect::At(target.spot),
         Some(_) | None => Effect::Stays,
     };
     let at_remote = || view.nodes[index].remote.map_or(Effect::Stays, Effect::At);
@@ -51,7 +58,6 @@ pub(super) fn effect(schedule: &Schedule<'_, '_>, tree: Tree, index: Index) -> E
         (Action::MoveLocal(target), Tree::Synced) => synced_if_other(Tree::Remote, target),
         (Action::DeleteLocal, Tree::Local | Tree::Synced) => Effect::Leaves,
         (Action::DropSynced, Tree::Synced) => Effect::Leaves,
-        (Action::UpdateLocal | Action::KeepBoth(_), Tree::Synced) if view.nodes[index].synced.is_none() => at_remote(),
         (
             Action::HashLocal
             | Action::CreateRemote(_)
@@ -96,15 +102,18 @@ impl Finder<'_, '_, '_> {
             Action::HashLocal
             | Action::UploadOver(_)
             | Action::MoveRemoteAside
-            | Action::MoveLocalAside
-            | Action::Adopt(_) => {}
+            | Action::MoveLocalAside => {}
+            Action::Adopt(there) => {
+                self.base_forgotten_below(self.index)?;
+                self.base_forgotten_below(*there)?;
+            }
             Action::CreateRemote(target) => {
                 self.arrive(Tree::Remote, target)?;
-                self.base_forgotten_below()?;
+                self.base_forgotten_below(self.index)?;
             }
             Action::CreateLocal(target) => {
                 self.arrive(Tree::Local, target)?;
-                self.base_forgotten_below()?;
+                self.base_forgotten_below(self.index)?;
             }
             Action::MoveRemote(target) => self.arrive(Tree::Remote, target)?,
             Action::MoveLocal(target) => self.arrive(Tree::Local, target)?,
@@ -231,36 +240,39 @@ impl Finder<'_, '_, '_> {
         }
     }
 
-    /// A folder is back only after S has forgotten what came back with it.
-    fn base_forgotten_below(&mut self) -> Option<()> {
+    /// A folder is back only after S has forgotten what came back with it. A folder below whose row S must still keep, because
+    /// something that lives elsewhere has its base there, is left out: then what else it holds decides whether it stays.
+    fn base_forgotten_below(&mut self, folder: Index) -> Option<()> {
         let view = self.schedule.view;
-        if !view.nodes[self.index].is_folder() || view.nodes[self.index].synced.is_none() {
-            return Some(());
-        }
-        for child in view.children(Tree::Synced, self.index) {
-            if self.schedule.outcomes[child].forget_base {
-                if self.schedule.action(child) != Some(&Action::DropSynced) {
-                    return None;
+        let mut open = vec![folder];
+        while let Some(folder) = open.pop() {
+            if !view.nodes[folder].is_folder() || view.nodes[folder].synced.is_none() {
+                continue;
+            }
+            for child in view.children(Tree::Synced, folder).filter(|child| self.schedule.outcomes[*child].forget_base) {
+                match self.schedule.action(child) {
+                    Some(Action::DropSynced) => self.on(child, None),
+                    None if view.nodes[child].is_folder() => open.push(child),
+                    Some(_) | None => return None,
                 }
-                self.on(child, None);
             }
         }
         Some(())
     }
 
-    /// What lies in a folder that becomes another node waits until it has.
+    /// What lies in a folder that becomes another node waits until it has: its rows change with it.
     fn not_below_an_adopted_folder(&self) -> Option<()> {
-        let view = self.schedule.view;
-        let adopted = |spot: Option<Spot>| {
-            spot.and_then(|spot| spot.up).is_some_and(|folder| self.schedule.outcomes[folder].naming == Naming::Adopted)
+        let node = &self.schedule.view.nodes[self.index];
+        let naming = |spot: Spot| spot.up.map(|folder| self.schedule.outcomes[folder].naming);
+        let arrival = match self.effect(Tree::Remote, self.index) {
+            Effect::At(spot) => naming(spot),
+            Effect::Stays | Effect::Leaves | Effect::Aside => None,
         };
-        let arrives = match self.effect(Tree::Remote, self.index) {
-            Effect::At(spot) => adopted(Some(spot)),
-            Effect::Stays | Effect::Leaves | Effect::Aside => false,
-        };
-        let forgets = self.schedule.action(self.index) == Some(&Action::DropSynced);
-        let deletes = self.schedule.action(self.index) == Some(&Action::DeleteRemote);
-        if !forgets && !deletes && (arrives || adopted(view.nodes[self.index].remote)) { None } else { Some(()) }
+        let (remote, synced) = (node.remote.and_then(naming), node.synced.and_then(naming));
+        let comes_first = self.schedule.outcomes[self.index].forget_base;
+        let arrives = matches!(arrival, Some(Naming::Adopted | Naming::MayBeAdopted));
+        let changes = !comes_first && [remote, synced].contains(&Some(Naming::Adopted));
+        if arrives || changes { None } else { Some(()) }
     }
 
     /// A row of S needs its folder's row in S, and S has no cycle either.

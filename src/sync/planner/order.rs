@@ -142,9 +142,11 @@ impl<'a, 'v> Schedule<'a, 'v> {
             let shaken = std::mem::take(&mut self.waiting[holder]);
             self.settle(shaken);
         } else {
-            // Order in one tree alone never circles; should two trees ever disagree, the rest must not stand still.
-            let lowest = circle.iter().copied().min().unwrap_or(at);
-            self.remove(&[lowest]);
+            // Order in one tree alone never circles. Where L and R wait for S, S can wait (see `base_forgotten_below`); and should
+            // anything else ever circle, the rest must not stand still.
+            let forgets = |index: &Index| self.action(*index) == Some(&Action::DropSynced);
+            let weakest = circle.iter().copied().filter(forgets).min().or_else(|| circle.iter().copied().min());
+            self.remove(&[weakest.unwrap_or(at)]);
         }
     }
 

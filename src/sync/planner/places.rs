@@ -22,7 +22,7 @@ pub(super) fn settle<'a>(view: &View<'a>, cells: &mut Cells) -> Vec<Outcome<'a>>
         let mut counts = Cells::default();
         let local_only = local_only_nodes(view, &shared);
         let mut outcomes: Vec<_> = (0..view.nodes.len())
-            .map(|index| decide(view, index, local_only[index], undone.contains(&index)))
+            .map(|index| decide(view, index, local_only[index], undone.contains(&index) || shared.contains(&index)))
             .collect();
         restore_with_moved_folders(view, &mut outcomes);
         let needed = keep_containers(view, &mut outcomes, &mut counts);
@@ -87,11 +87,10 @@ fn is_local_only(view: &View<'_>, index: Index) -> bool {
         NodeKind::Symlink => !view.policy.symlinks,
         NodeKind::File | NodeKind::Folder => false,
     };
-    let here_by_agreement = match (&trees.local, &trees.synced) {
+    let here_by_agreement = match &trees.local {
         // The name came from the provider, or the rule is younger than the file: no reason to delete anything anywhere.
-        (Some(local), Some(synced)) => view.together(local, synced),
-        (None, Some(_)) => true,
-        (Some(_) | None, None) => false,
+        Some(local) => [&trees.remote, &trees.synced].into_iter().flatten().any(|side| view.together(local, side)),
+        None => trees.synced.is_some(),
     };
     unshared_kind || (trees.blocked == Some(Blocked::LocalOnly) && !here_by_agreement)
 }
@@ -136,7 +135,7 @@ fn decide<'a>(view: &View<'a>, index: Index, local_only: bool, undone: bool) -> 
     let pending_move = from == Tree::Local && remote.is_some();
     if undone && pending_move {
         from = Tree::Remote;
-        reason = "rule 5: a cycle of moves, the local one is undone";
+        reason = "remote place wins: the local move closes a cycle or hides what the provider needs";
     }
     let target = if cell.keep { view.meant(from, index) } else { None };
     let fate = match (&target, local_only && synced.is_none()) {

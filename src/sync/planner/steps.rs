@@ -98,7 +98,8 @@ pub(super) fn wants<'a>(view: &mut View<'a>, outcomes: &[Outcome<'a>], index: In
     match outcome.fate {
         Fate::Apart => {
             if outcome.local_only && goes_with_its_folder(view, outcomes, index) {
-                want(Action::DeleteLocal, "local-only: goes with its folder");
+                let here = view.nodes[index].local.is_some();
+                want(if here { Action::DeleteLocal } else { Action::DeleteRemote }, "local-only: goes with its folder");
             } else if let (Naming::Renamed, Some(target)) = (outcome.naming, &outcome.target) {
                 want(Action::MoveLocal(target.clone()), outcome.reason);
             } else {
@@ -106,6 +107,9 @@ pub(super) fn wants<'a>(view: &mut View<'a>, outcomes: &[Outcome<'a>], index: In
             }
         }
         Fate::Gone => {
+            if let (true, Naming::Renamed, Some(target)) = (outcome.local_only, outcome.naming, &outcome.target) {
+                want(Action::MoveLocal(target.clone()), outcome.reason);
+            }
             if outcome.local {
                 want(Action::DeleteLocal, outcome.reason);
             } else if outcome.remote {
@@ -117,9 +121,15 @@ pub(super) fn wants<'a>(view: &mut View<'a>, outcomes: &[Outcome<'a>], index: In
             }
         }
         Fate::Keep | Fate::Pending => match (outcome.naming, outcome.local, outcome.remote) {
-            (Naming::Adopted | Naming::MayAdopt, ..) if outcome.forget_base => forget(view, outcome, index, &mut want),
-            (Naming::Adopted, ..) => {}
-            (Naming::MayAdopt, ..) => want(Action::HashLocal, outcome.reason),
+            (Naming::Adopted | Naming::MayBeAdopted | Naming::MayAdopt | Naming::Adopts(_), ..) if outcome.forget_base => {
+                forget(view, outcome, index, &mut want);
+            }
+            (Naming::Adopted | Naming::MayBeAdopted, ..) => {}
+            (Naming::MayAdopt, ..) => {
+                if is_unhashed(view, index) {
+                    want(Action::HashLocal, outcome.reason);
+                }
+            }
             (Naming::Adopts(there), ..) => want(Action::Adopt(there), outcome.reason),
             (Naming::Contested, true, true) => content(view, outcome, index, names, &mut want),
             (Naming::Contested, ..) => {}
@@ -273,8 +283,17 @@ fn both_reason<'a>(target: &Target<'a>) -> (&'static str, Target<'a>) {
     (reason, Target { spot: Spot { ..target.spot }, name: Cow::clone(&target.name) })
 }
 
-/// True if the folder that holds a local-only node is being deleted here.
+fn is_unhashed(view: &View<'_>, index: Index) -> bool {
+    view.side(Tree::Local, index).is_some_and(|side| matches!(side.content, Content::Staged { hash: None, .. }))
+}
+
+/// True if the folder that holds a local-only node is being deleted where the node is. A hidden folder of the provider's is no such
+/// node: it keeps the folder alive that holds it.
 fn goes_with_its_folder(view: &View<'_>, outcomes: &[Outcome<'_>], index: Index) -> bool {
+    if view.nodes[index].local.is_none() {
+        let above = view.nodes[index].remote.and_then(|spot| spot.up);
+        return above.is_some_and(|folder| outcomes[folder].fate == Fate::Gone && !outcomes[folder].local);
+    }
     let mut at = view.nodes[index].local.and_then(|spot| spot.up);
     while let Some(folder) = at {
         if !outcomes[folder].local_only {

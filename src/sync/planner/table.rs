@@ -79,8 +79,10 @@ pub(super) enum Naming {
     Adopts(Index),
     /// As `Adopts`, but the hash of its bytes has to tell first, or it is blocked.
     MayAdopt,
-    /// Another node adopts it, now or after a hash.
+    /// Another node adopts it.
     Adopted,
+    /// Another node may adopt it, which is not decided yet.
+    MayBeAdopted,
 }
 
 /// What becomes of a node.

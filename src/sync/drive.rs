@@ -1,0 +1,497 @@
+//! The loop: pull when something may have changed, plan when the trees may differ, start what may start, record what ended, sleep until
+//! something happens. One task; steps and pulls are futures of it, so that every change of R and S is made by one owner.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use futures_util::future::BoxFuture;
+use futures_util::stream::{FuturesUnordered, StreamExt};
+use tokio::sync::watch;
+
+use super::engine::{Active, Engine, Reach};
+use super::error::{Result, SyncError};
+use super::event::EventKind;
+use super::local_step::{Prepared, keeps};
+use super::plan::Planned;
+use super::queue::action;
+use super::status::CycleReport;
+use super::step::{Outcome, is_local};
+use super::trees::Sides;
+use super::work::Work;
+use crate::provider::{ChangeFeed, ErrorKind, ProviderError};
+use crate::types::{NodeId, Timestamp};
+
+/// Most local steps in one transaction: the namespace lock is held for milliseconds.
+const LOCAL_BATCH: usize = 200;
+/// Plans in a row without anything new from outside. More is a bug, and is shown instead of spun on.
+const MAX_ROUNDS: u64 = 200;
+/// Kicks within this time are answered by one plan.
+const KICK_GAP: Duration = Duration::from_millis(50);
+/// How long one wait for the provider's notice takes at most.
+const LONGEST_WAIT: Duration = Duration::from_secs(300);
+
+/// When the loop ends.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Mode {
+    /// When there is nothing more that can be done now.
+    UntilQuiet,
+    /// When it is told to.
+    UntilStopped,
+}
+
+enum Finished {
+    Pull { request: u64, result: Result<u64> },
+    Probe(std::result::Result<(), ProviderError>),
+    Step { work: u64, index: usize, node: NodeId, result: Result<Outcome> },
+}
+
+struct Drive<'e> {
+    engine: &'e Engine,
+    mode: Mode,
+    jobs: FuturesUnordered<BoxFuture<'e, Finished>>,
+    calls: usize,
+    contacting: bool,
+    work: Option<Work>,
+    next_due: Option<Timestamp>,
+    notice: Option<BoxFuture<'e, std::result::Result<(), ProviderError>>>,
+    rounds: u64,
+    last_plan: Option<Instant>,
+    report: CycleReport,
+}
+
+impl Engine {
+    /// Pulls if it is due, plans and executes until nothing more can be done now.
+    pub async fn cycle(&self) -> Result<CycleReport> {
+        self.drive(Mode::UntilQuiet, None).await
+    }
+
+    /// Keeps the vault in sync until `stop` becomes true.
+    pub async fn run(self: Arc<Self>, stop: watch::Receiver<bool>) -> Result<()> {
+        self.drive(Mode::UntilStopped, Some(stop)).await.map(|_| ())
+    }
+
+    pub(super) async fn drive(&self, mode: Mode, mut stop: Option<watch::Receiver<bool>>) -> Result<CycleReport> {
+        let _turn = self.turn.lock().await;
+        let mut drive = Drive {
+            engine: self,
+            mode,
+            jobs: FuturesUnordered::new(),
+            calls: 0,
+            contacting: false,
+            work: None,
+            next_due: None,
+            notice: None,
+            rounds: 0,
+            last_plan: None,
+            report: CycleReport::default(),
+        };
+        let ended = drive.to_the_end(stop.as_mut()).await;
+        self.state().active.clear();
+        ended?;
+        Ok(drive.report)
+    }
+}
+
+/// The daemon runs engines on a pool of threads.
+const _: fn(Arc<Engine>, watch::Receiver<bool>) = |engine, stop| is_send(&engine.run(stop));
+fn is_send(_: &impl Send) {}
+
+impl Drive<'_> {
+    async fn to_the_end(&mut self, mut stop: Option<&mut watch::Receiver<bool>>) -> Result<()> {
+        loop {
+            if stop.as_ref().is_some_and(|stop| *stop.borrow()) {
+                return Ok(());
+            }
+            self.contact();
+            self.work_on()?;
+            if self.is_quiet() {
+                self.publish()?;
+                if self.mode == Mode::UntilQuiet {
+                    return Ok(());
+                }
+            }
+            self.wait(&mut stop).await?;
+        }
+    }
+
+    /// Starts a pull or a probe if one is due.
+    fn contact(&mut self) {
+        let engine = self.engine;
+        let now = engine.clock.monotonic();
+        if self.contacting {
+            return;
+        }
+        let mut state = engine.state();
+        if state.paused || state.told_offline {
+            return;
+        }
+        if let Reach::Lost(lost) = &state.reach {
+            if lost.next_probe <= now {
+                self.contacting = true;
+                drop(state);
+                self.jobs.push(Box::pin(async move { Finished::Probe(engine.provider.root().await.map(|_| ())) }));
+            }
+            return;
+        }
+        if state.last_pull.is_some_and(|last| now.saturating_duration_since(last) >= engine.config.pull_every)
+            && state.pulled == state.pull_wanted
+        {
+            state.pull_wanted += 1;
+        }
+        if state.pulled == state.pull_wanted || state.pull_not_before.is_some_and(|until| until > now) {
+            return;
+        }
+        let (request, full) = (state.pull_wanted, std::mem::take(&mut state.pull_full));
+        drop(state);
+        self.contacting = true;
+        self.jobs.push(Box::pin(async move { Finished::Pull { request, result: engine.pull(full).await } }));
+    }
+
+    /// Plans if something may differ, and starts what may start.
+    fn work_on(&mut self) -> Result<()> {
+        loop {
+            let now = self.engine.clock.monotonic();
+            {
+                let mut state = self.engine.state();
+                if state.paused || state.told_offline || state.reach != Reach::Online || !state.has_pulled {
+                    self.work = None;
+                    return Ok(());
+                }
+                let gap = if self.mode == Mode::UntilQuiet { Duration::ZERO } else { KICK_GAP };
+                let rested = self.last_plan.is_none_or(|last| now.saturating_duration_since(last) >= gap);
+                if state.kicked && (rested || self.engine.config.quiet.is_zero()) {
+                    state.kicked = false;
+                    state.replan = true;
+                    self.rounds = 0;
+                }
+                if !state.replan && self.work.is_none() {
+                    return Ok(());
+                }
+                if state.replan {
+                    state.replan = false;
+                    self.work = None;
+                }
+            }
+            if self.work.is_none() && !self.plan(now)? {
+                return Ok(());
+            }
+            while self.start_ready()? {}
+            let Some(work) = &self.work else { return Ok(()) };
+            if work.is_running() {
+                return Ok(());
+            }
+            let moved_on = work.moved_on;
+            self.work = None;
+            if !moved_on {
+                return Ok(());
+            }
+            self.engine.state().replan = true;
+        }
+    }
+
+    /// False if planning leads nowhere.
+    fn plan(&mut self, now: Instant) -> Result<bool> {
+        self.rounds += 1;
+        if self.rounds > MAX_ROUNDS {
+            let mut state = self.engine.state();
+            if state.problem.is_none() {
+                tracing::error!("planning does not come to an end");
+            }
+            state.problem = Some("planning does not come to an end".to_owned());
+            return Ok(false);
+        }
+        self.report.rounds += 1;
+        let (work, next_due) = self.engine.plan_work(self.report.rounds)?;
+        self.work = Some(work);
+        self.next_due = next_due;
+        self.last_plan = Some(now);
+        Ok(true)
+    }
+
+    /// Starts what may start. True if something ended at once, so that more may start.
+    fn start_ready(&mut self) -> Result<bool> {
+        let engine = self.engine;
+        let Some(work) = &mut self.work else { return Ok(false) };
+        let busy: BTreeSet<NodeId> = engine.state().active.keys().copied().collect();
+        let limit = engine.provider.capabilities().limits.parallel_calls.max(1);
+        let mut batch = Vec::new();
+        for index in work.startable(&busy) {
+            let Some((planned, expected)) = work.step(index) else { continue };
+            let (planned, expected) = (planned.clone(), expected.clone());
+            if is_local(&planned.step, &expected) && !engine.must_keep(&planned)? {
+                batch.push((index, planned, expected));
+                if batch.len() >= LOCAL_BATCH {
+                    break;
+                }
+            } else if self.calls < limit {
+                self.calls += 1;
+                work.started(index);
+                let (id, node) = (work.id, planned.node);
+                let active = Active { action: action(&planned.step), sent: Arc::default(), total: 0 };
+                engine.state().active.insert(node, active);
+                self.jobs.push(Box::pin(async move {
+                    let result = engine.run_apart(&planned, &expected).await;
+                    Finished::Step { work: id, index, node, result }
+                }));
+            }
+        }
+        if batch.is_empty() {
+            return Ok(false);
+        }
+        let prepared = batch.iter().map(|(_, planned, expected)| Prepared { planned, expected, kept: None }).collect();
+        let outcomes = engine.run_local_batch(prepared);
+        let id = work.id;
+        for ((index, planned, _), outcome) in batch.into_iter().zip(outcomes) {
+            self.step_ended(id, index, planned.node, outcome)?;
+        }
+        Ok(true)
+    }
+
+    fn step_ended(&mut self, work: u64, index: usize, node: NodeId, result: Result<Outcome>) -> Result<()> {
+        let done = matches!(result, Ok(Outcome::Done));
+        match result {
+            Ok(Outcome::Done) => {
+                self.report.done += 1;
+                self.engine.step_succeeded(node)?;
+            }
+            Ok(Outcome::Stale | Outcome::Refreshed | Outcome::Deferred) => self.engine.step_restless(node)?,
+            Err(error) => {
+                self.report.failed += 1;
+                self.report.problem = Some(super::failure::chain(&error));
+                self.engine.step_failed(node, &error)?;
+            }
+        }
+        match &mut self.work {
+            Some(current) if current.id == work => current.ended(index, done),
+            // Of an older plan: what it changed has to be looked at again.
+            Some(_) | None => self.engine.state().replan = true,
+        }
+        Ok(())
+    }
+
+    /// Nothing runs and nothing may start.
+    fn is_quiet(&self) -> bool {
+        let state = self.engine.state();
+        let now = self.engine.clock.monotonic();
+        if !self.jobs.is_empty() {
+            return false;
+        }
+        if state.paused || state.told_offline {
+            return true;
+        }
+        match &state.reach {
+            Reach::Lost(lost) => lost.next_probe > now,
+            Reach::Online => {
+                let pull_waits = state.pull_not_before.is_some_and(|until| until > now);
+                (state.pulled == state.pull_wanted || pull_waits)
+                    && (!state.has_pulled || !(state.replan || state.kicked && self.mode == Mode::UntilQuiet))
+            }
+        }
+    }
+
+    fn publish(&mut self) -> Result<()> {
+        let engine = self.engine;
+        let pending = engine.catalog.read(|view| view.dirty())?.len();
+        self.report.pending = u64::try_from(pending).unwrap_or(u64::MAX);
+        let answered = {
+            let mut state = engine.state();
+            if let Reach::Lost(lost) = &state.reach {
+                self.report.problem = Some(lost.message.clone());
+            } else if state.pull_not_before.is_some() {
+                self.report.problem.clone_from(&state.problem);
+            }
+            if pending == 0 && state.pulled == state.pull_wanted {
+                state.last_synced = Some(engine.clock.now());
+            }
+            state.hurry_until = Timestamp(i64::MIN);
+            state.pull_wanted
+        };
+        engine.finished.send_replace((answered, self.report.clone()));
+        if self.mode == Mode::UntilStopped {
+            if self.report != (CycleReport { pending: self.report.pending, ..CycleReport::default() }) {
+                engine.events.send(EventKind::Status, None);
+            }
+            self.report = CycleReport::default();
+            self.rounds = 0;
+        }
+        Ok(())
+    }
+
+    async fn wait(&mut self, stop: &mut Option<&mut watch::Receiver<bool>>) -> Result<()> {
+        self.listen();
+        let timer = self.timer();
+        let stopped = async {
+            match stop {
+                Some(stop) => {
+                    // An error means that nobody can stop us any more: the same as being told to.
+                    drop(stop.wait_for(|stop| *stop).await);
+                }
+                None => std::future::pending().await,
+            }
+        };
+        let noticed = async {
+            match &mut self.notice {
+                Some(notice) => notice.await,
+                None => std::future::pending().await,
+            }
+        };
+        let slept = async {
+            match timer {
+                Some(pause) => tokio::time::sleep(pause).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            biased;
+            () = stopped => Ok(()),
+            Some(finished) = self.jobs.next() => self.finished(finished),
+            result = noticed => { self.notice = None; self.noticed(result); Ok(()) }
+            () = self.engine.wake.notified() => Ok(()),
+            () = slept => { self.timer_rang(); Ok(()) }
+        }
+    }
+
+    /// Keeps one question open at the provider: tell me when something changes.
+    fn listen(&mut self) {
+        if self.mode == Mode::UntilQuiet {
+            return;
+        }
+        let engine = self.engine;
+        {
+            let state = engine.state();
+            if state.paused || state.told_offline || state.reach != Reach::Online || !state.has_pulled {
+                self.notice = None;
+                return;
+            }
+            if self.notice.is_some() || self.contacting || state.pulled != state.pull_wanted {
+                return;
+            }
+        }
+        let Ok(Some(cursor)) = engine.catalog.read(|view| Ok(view.feed()?.cursor)) else { return };
+        self.notice = Some(Box::pin(async move {
+            match engine.provider.capabilities().change_feed {
+                ChangeFeed::Notified => engine.provider.wait_for_changes(&cursor, LONGEST_WAIT).await,
+                ChangeFeed::Polled(every) => {
+                    tokio::time::sleep(every).await;
+                    Ok(())
+                }
+            }
+        }));
+    }
+
+    fn noticed(&mut self, result: std::result::Result<(), ProviderError>) {
+        match result {
+            Ok(()) => {}
+            // The pull that follows finds out and lists everything.
+            Err(error) if error.kind == ErrorKind::CursorReset => {}
+            Err(error) => self.engine.pull_failed(&SyncError::Provider(error)),
+        }
+        self.engine.want_pull();
+    }
+
+    /// How long nothing has to be done by the clock.
+    fn timer(&self) -> Option<Duration> {
+        if self.mode == Mode::UntilQuiet {
+            return None;
+        }
+        let state = self.engine.state();
+        let now = self.engine.clock.monotonic();
+        if state.paused || state.told_offline {
+            return None;
+        }
+        let mut pause: Option<Duration> = None;
+        let mut at_most = |wait: Duration| pause = Some(pause.map_or(wait, |pause| pause.min(wait)));
+        match &state.reach {
+            Reach::Lost(lost) => at_most(lost.next_probe.saturating_duration_since(now)),
+            Reach::Online => {
+                if let Some(due) = self.next_due {
+                    at_most(due.since(self.engine.clock.now()));
+                }
+                if let Some(last) = state.last_pull {
+                    at_most((last + self.engine.config.pull_every).saturating_duration_since(now));
+                }
+                if let Some(until) = state.pull_not_before {
+                    at_most(until.saturating_duration_since(now));
+                }
+                if state.kicked && state.has_pulled {
+                    at_most(KICK_GAP);
+                }
+            }
+        }
+        // A clock that stands still must not make a busy loop.
+        pause.map(|pause| pause.max(Duration::from_millis(1)))
+    }
+
+    fn timer_rang(&mut self) {
+        if self.next_due.is_some_and(|due| due <= self.engine.clock.now()) {
+            self.next_due = None;
+            self.rounds = 0;
+            self.engine.state().replan = true;
+        }
+    }
+
+    fn finished(&mut self, finished: Finished) -> Result<()> {
+        match finished {
+            Finished::Step { work, index, node, result } => {
+                self.calls -= 1;
+                self.engine.state().active.remove(&node);
+                self.step_ended(work, index, node, result)
+            }
+            Finished::Probe(result) => {
+                self.contacting = false;
+                match result {
+                    Ok(()) => self.engine.found_again(),
+                    Err(error) => self.engine.lost(error.kind, super::failure::chain(&error)),
+                }
+                Ok(())
+            }
+            Finished::Pull { request, result } => {
+                self.contacting = false;
+                self.rounds = 0;
+                match result {
+                    Ok(changed) => {
+                        self.report.pulled += changed;
+                        let mut state = self.engine.state();
+                        state.pulled = state.pulled.max(request);
+                        state.replan |= changed > 0 || !state.has_pulled;
+                        state.has_pulled = true;
+                        state.last_pull = Some(self.engine.clock.monotonic());
+                        state.pull_attempts = 0;
+                        state.pull_not_before = None;
+                        state.problem = None;
+                    }
+                    Err(error) => self.engine.pull_failed(&error),
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
+impl Engine {
+    /// True if a local step replaces bytes that are here: they are copied to history first, outside of any lock.
+    fn must_keep(&self, planned: &Planned) -> Result<bool> {
+        use crate::catalog::LocalContent;
+        if keeps(&planned.step).is_none() {
+            return Ok(false);
+        }
+        let content = self.catalog.read(|view| Ok(view.local(planned.node)?.map(|row| row.content)))?;
+        Ok(match content {
+            Some(LocalContent::Clean(version)) => self.content.cached_bytes(&version) > 0,
+            Some(LocalContent::Staged { .. }) => true,
+            Some(LocalContent::None | LocalContent::Symlink(_)) | None => false,
+        })
+    }
+
+    /// Runs a step as a job of its own.
+    async fn run_apart(&self, planned: &Planned, expected: &Sides) -> Result<Outcome> {
+        let Some(reason) = keeps(&planned.step) else { return self.run_step(planned, expected).await };
+        let row = self.catalog.read(|view| view.local(planned.node))?;
+        let kept = match &row {
+            Some(row) => self.keep(row, reason).await?,
+            None => None,
+        };
+        self.run_local(planned, expected, kept)
+    }
+}

@@ -1,0 +1,247 @@
+//! The engine of one vault: who it is made of and what it remembers between steps. The loop is in `drive`, what others call in `control`.
+//!
+//! Owner of: R and S of its vault, and L only through steps. What is kept in memory here is a hint, a pause or a count: losing it
+//! costs time, never bytes.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::sync::{Notify, broadcast, watch};
+
+use super::backoff::Backoff;
+use super::event::{Event, EventKind, Events};
+use super::fresh::Fresh;
+use super::ports::{Hydrate, LocalTree};
+use crate::catalog::Catalog;
+use crate::content::ContentStore;
+use crate::provider::Provider;
+use crate::types::{Clock, ContentHash, NameRules, NodeId, StagedId, Timestamp};
+
+/// Settings of one vault's engine.
+#[derive(Clone, Debug)]
+pub struct EngineConfig {
+    /// This device's name, for conflict names and records.
+    pub device: String,
+    /// How long a node must not have changed before it is synced.
+    pub quiet: Duration,
+    /// How often everything is pulled even if nothing was announced.
+    pub pull_every: Duration,
+    /// Owner of what arrives.
+    pub uid: u32,
+    /// Group of what arrives.
+    pub gid: u32,
+    /// Permission bits of files that arrive.
+    pub file_mode: u32,
+    /// Permission bits of folders that arrive.
+    pub folder_mode: u32,
+    /// The mass-delete guard trips above this many deletions.
+    pub guard_nodes: u64,
+    /// And above this share of the vault.
+    pub guard_percent: u64,
+    /// Seed of the pauses between attempts.
+    pub seed: u64,
+}
+
+impl EngineConfig {
+    /// Ordinary settings for a device.
+    pub fn for_device(device: impl Into<String>) -> Self {
+        Self {
+            device: device.into(),
+            quiet: Duration::from_secs(2),
+            pull_every: Duration::from_secs(300),
+            uid: 0,
+            gid: 0,
+            file_mode: 0o644,
+            folder_mode: 0o755,
+            guard_nodes: 50,
+            guard_percent: 25,
+            seed: 0,
+        }
+    }
+}
+
+/// What an engine is made of.
+pub struct EngineParts {
+    /// The trees.
+    pub catalog: Arc<Catalog>,
+    /// The bytes.
+    pub content: Arc<ContentStore>,
+    /// The cloud.
+    pub provider: Arc<dyn Provider>,
+    /// The mount.
+    pub local: Arc<dyn LocalTree>,
+    /// The fetch workers.
+    pub hydrate: Arc<dyn Hydrate>,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+}
+
+/// The sync engine of one vault.
+pub struct Engine {
+    pub(super) catalog: Arc<Catalog>,
+    pub(super) content: Arc<ContentStore>,
+    pub(super) provider: Arc<dyn Provider>,
+    pub(super) local: Arc<dyn LocalTree>,
+    pub(super) hydrate: Arc<dyn Hydrate>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) config: EngineConfig,
+    pub(super) events: Events,
+    pub(super) backoff: Backoff,
+    pub(super) fresh: Fresh,
+    /// One driver at a time.
+    pub(super) turn: tokio::sync::Mutex<()>,
+    /// Wakes the driver.
+    pub(super) wake: Notify,
+    /// The last pull request that a finished cycle has answered, with its report.
+    pub(super) finished: watch::Sender<(u64, super::status::CycleReport)>,
+    state: Mutex<State>,
+}
+
+/// Whether the provider can be worked with.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub(super) enum Reach {
+    /// As far as is known.
+    #[default]
+    Online,
+    /// Not before the next probe.
+    Lost(Lost),
+}
+
+/// Why the provider cannot be worked with.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct Lost {
+    pub(super) why: crate::provider::ErrorKind,
+    pub(super) message: String,
+    pub(super) attempts: u32,
+    pub(super) next_probe: Instant,
+}
+
+/// What the engine remembers.
+#[derive(Default)]
+pub(super) struct State {
+    /// The user stopped syncing.
+    pub(super) paused: bool,
+    /// The user, or the system, says that there is no network.
+    pub(super) told_offline: bool,
+    pub(super) reach: Reach,
+    /// Pulls asked for, counted.
+    pub(super) pull_wanted: u64,
+    /// The last request that a successful pull has answered.
+    pub(super) pulled: u64,
+    /// The next pull lists everything.
+    pub(super) pull_full: bool,
+    /// A pull failed: not again before this time.
+    pub(super) pull_not_before: Option<Instant>,
+    pub(super) pull_attempts: u32,
+    /// True once a pull succeeded since the start, or since the provider was reached again.
+    pub(super) has_pulled: bool,
+    pub(super) last_pull: Option<Instant>,
+    pub(super) last_synced: Option<Timestamp>,
+    /// The trees may have changed since they were last planned for.
+    pub(super) replan: bool,
+    /// The mount announced a change.
+    pub(super) kicked: bool,
+    /// Local changes up to this time count as quiet.
+    pub(super) hurry_until: Timestamp,
+    /// What runs.
+    pub(super) active: BTreeMap<NodeId, Active>,
+    /// The guard keeps these deletions back.
+    pub(super) guarded: Vec<NodeId>,
+    /// What the provider told that cannot be stored.
+    pub(super) feed_problems: Vec<String>,
+    /// The last failure that concerns the whole vault.
+    pub(super) problem: Option<String>,
+    /// Hashes of staged bytes, with their generation.
+    hashes: BTreeMap<StagedId, (ContentHash, u64)>,
+    /// Steps of a node in a row that did not get on, without an error.
+    pub(super) restless: BTreeMap<NodeId, u32>,
+}
+
+/// A step that runs.
+#[derive(Clone, Debug)]
+pub(super) struct Active {
+    pub(super) action: &'static str,
+    pub(super) sent: Arc<AtomicU64>,
+    pub(super) total: u64,
+}
+
+impl Engine {
+    /// Puts an engine together. Nothing runs before [`Engine::run`] or [`Engine::cycle`].
+    pub fn new(parts: EngineParts, config: EngineConfig) -> Self {
+        let EngineParts { catalog, content, provider, local, hydrate, clock } = parts;
+        let state = State { pull_wanted: 1, replan: true, hurry_until: Timestamp(i64::MIN), ..State::default() };
+        Self {
+            catalog,
+            content,
+            provider,
+            local,
+            hydrate,
+            clock,
+            backoff: Backoff::new(config.seed),
+            config,
+            events: Events::new(),
+            fresh: Fresh::default(),
+            turn: tokio::sync::Mutex::new(()),
+            wake: Notify::new(),
+            finished: watch::Sender::new((0, super::status::CycleReport::default())),
+            state: Mutex::new(state),
+        }
+    }
+
+    /// What happens, as it happens.
+    pub fn subscribe(&self) -> broadcast::Receiver<Event> {
+        self.events.subscribe()
+    }
+
+    /// Short look at what the engine remembers; never held over an await or a call.
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn names(&self) -> &NameRules {
+        &self.provider.capabilities().names
+    }
+
+    /// Asks for a pull. Returns the number of the request.
+    pub(super) fn want_pull(&self) -> u64 {
+        let mut state = self.state();
+        state.pull_wanted += 1;
+        state.pull_wanted
+    }
+
+    pub(super) fn report_feed_problems(&self, problems: Vec<String>) {
+        if problems.is_empty() {
+            return;
+        }
+        for problem in &problems {
+            tracing::error!(problem, "the provider told something that cannot be");
+        }
+        self.state().feed_problems = problems;
+        self.events.send(EventKind::Problem, None);
+    }
+
+    pub(super) fn remembered_hash(&self, id: StagedId) -> Option<(ContentHash, u64)> {
+        self.state().hashes.get(&id).copied()
+    }
+
+    pub(super) fn remember_hash(&self, id: StagedId, found: (ContentHash, u64)) {
+        let mut state = self.state();
+        // A bound without bookkeeping: what is forgotten is hashed again.
+        if state.hashes.len() > 10_000 {
+            state.hashes.clear();
+        }
+        state.hashes.insert(id, found);
+    }
+
+    /// Counts the bytes of an upload that runs.
+    pub(super) fn count_bytes(&self, node: NodeId, total: u64) -> Arc<AtomicU64> {
+        let sent = Arc::new(AtomicU64::new(0));
+        if let Some(active) = self.state().active.get_mut(&node) {
+            active.total = total;
+            active.sent = Arc::clone(&sent);
+        }
+        sent
+    }
+}

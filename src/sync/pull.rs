@@ -1,0 +1,218 @@
+//! Pulling: reads the change feed to its end and applies it. Every way in which R learns something ends in [`Engine::observe`].
+
+use std::collections::BTreeSet;
+
+use super::announce::Announce;
+use super::engine::Engine;
+use super::error::{Result, SyncError};
+use super::observe::{self, Batch};
+use super::root::{root_rid, set_root};
+use crate::catalog::{FeedState, Txn};
+use crate::provider::{Change, Cursor, ErrorKind, ProviderError, RemoteEntry};
+use crate::types::{EntryName, RemoteId};
+
+/// Most times that doubts of one batch are cleared before the provider is said to contradict itself.
+const DOUBT_ROUNDS: usize = 16;
+/// Most pages of one run; a feed that never ends is broken.
+const MAX_PAGES: usize = 1_000_000;
+
+/// A whole run of the feed.
+struct Run {
+    changes: Vec<Change>,
+    cursor: Cursor,
+    full: bool,
+}
+
+/// One attempt to apply a batch: what came of it, or the doubts that keep it from being applied.
+type Attempt<T> = std::result::Result<(u64, T), BTreeSet<RemoteId>>;
+
+/// Whether a transaction changes the local tree, and so needs the namespace lock.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Freeze {
+    /// R and S only.
+    No,
+    /// L too.
+    Yes,
+}
+
+impl Engine {
+    /// Reads everything that changed and applies it with the new cursor in one transaction. Returns the number of rows changed.
+    pub(super) async fn pull(&self, force_full: bool) -> Result<u64> {
+        let changed = self.pull_feed(force_full).await?;
+        self.attach_staged()?;
+        Ok(changed)
+    }
+
+    async fn pull_feed(&self, force_full: bool) -> Result<u64> {
+        let feed = self.catalog.read(|view| view.feed())?;
+        let known_root = self.catalog.read(|view| root_rid(view))?;
+        let from = if force_full || known_root.is_none() { None } else { feed.cursor.clone() };
+        if known_root.is_none() || from.is_none() {
+            self.check_root(known_root.as_ref()).await?;
+        }
+        let run = match self.read_run(from.as_ref()).await {
+            Err(error) if error.kind == ErrorKind::CursorReset && from.is_some() => {
+                self.check_root(known_root.as_ref()).await?;
+                self.read_run(None).await?
+            }
+            other => other?,
+        };
+        if run.changes.is_empty() && !run.full && feed.cursor.as_ref() == Some(&run.cursor) {
+            return Ok(0);
+        }
+        if !run.full && run.changes.iter().any(|change| !matches!(change, Change::Upsert(_))) {
+            self.check_root(known_root.as_ref()).await?;
+        }
+        let names = self.provider.capabilities().names;
+        let now = self.clock.now();
+        let feed = FeedState {
+            cursor: Some(run.cursor),
+            last_full: if run.full { Some(now) } else { feed.last_full },
+            last_pull: Some(now),
+        };
+        let batch = self.catalog.read(|view| observe::fold(view, &names, run.changes, run.full))?;
+        let stored = self.observe(batch, Freeze::No, |txn, _| Ok(txn.set_feed(&feed)?));
+        stored.await.map(|(changed, ())| changed)
+    }
+
+    /// Pages until the end. A full listing is followed by what changed while it ran, so that an entry that moved between two
+    /// folders during the listing is not missed.
+    async fn read_run(&self, from: Option<&Cursor>) -> std::result::Result<Run, ProviderError> {
+        let full = from.is_none();
+        let mut run = Run { changes: Vec::new(), cursor: Cursor(String::new()), full };
+        let (mut at, mut listing) = (from.cloned(), full);
+        for _ in 0..MAX_PAGES {
+            let page = self.provider.changes(at.as_ref()).await?;
+            run.changes.extend(page.changes);
+            at = Some(page.cursor.clone());
+            run.cursor = page.cursor;
+            if !page.has_more {
+                if !listing {
+                    return Ok(run);
+                }
+                listing = false;
+            }
+        }
+        Err(ProviderError::new(ErrorKind::Protocol, "list changes", "the change feed does not end"))
+    }
+
+    /// A vault whose root is another folder, or none, is not an empty vault.
+    async fn check_root(&self, known: Option<&RemoteId>) -> Result<()> {
+        let root = self.provider.root().await?;
+        match known {
+            None => Ok(self.catalog.write(|txn| set_root(txn, &root))?),
+            Some(known) if *known == root.id => Ok(()),
+            Some(known) => Err(ProviderError::new(
+                ErrorKind::RootMissing,
+                "open vault",
+                format!("the vault's folder is {}, expected {known}", root.id),
+            )
+            .into()),
+        }
+    }
+
+    /// Clears the doubts of a batch by asking, then applies it together with `also` in one transaction. Returns how many rows of R
+    /// changed and what `also` returned.
+    pub(super) async fn observe<T>(
+        &self,
+        mut batch: Batch,
+        freeze: Freeze,
+        also: impl FnOnce(&Txn<'_>, &mut Announce<'_>) -> Result<T> + Send,
+    ) -> Result<(u64, T)> {
+        let mut also = Some(also);
+        for _ in 0..DOUBT_ROUNDS {
+            let doubts = match self.try_apply(&batch, freeze, &mut also)? {
+                Ok(done) => return Ok(done),
+                Err(doubts) => doubts,
+            };
+            for rid in doubts {
+                match self.provider.stat(&rid).await {
+                    Ok(entry) => batch.confirm(entry),
+                    Err(error) if error.kind == ErrorKind::NotFound => batch.confirm_gone(rid.clone()),
+                    Err(error) => return Err(error.into()),
+                }
+                self.fresh.mark(&rid, self.clock.monotonic());
+            }
+        }
+        let contradiction =
+            ProviderError::new(ErrorKind::Protocol, "list changes", "the provider contradicts itself about places");
+        Err(contradiction.into())
+    }
+
+    /// One attempt: `Err` holds the doubts, and nothing was changed.
+    fn try_apply<T, F>(&self, batch: &Batch, freeze: Freeze, also: &mut Option<F>) -> Result<Attempt<T>>
+    where
+        F: FnOnce(&Txn<'_>, &mut Announce<'_>) -> Result<T>,
+    {
+        let now = self.clock.monotonic();
+        let fresh = |rid: &RemoteId| self.fresh.is_fresh(rid, now);
+        let frozen = match freeze {
+            Freeze::No => None,
+            Freeze::Yes => Some(self.local.freeze()),
+        };
+        let mut announce = Announce::new(frozen.as_deref());
+        let mut problems = Vec::new();
+        let attempt = self.catalog.write(|txn| {
+            let arrangement = observe::arrange(txn, self.provider.capabilities(), batch, &fresh)?;
+            if !arrangement.doubts.is_empty() {
+                return Ok::<_, SyncError>(Err(arrangement.doubts));
+            }
+            let changed = observe::apply(txn, &arrangement)?;
+            problems = arrangement.problems;
+            let Some(also) = also.take() else { unreachable!("a batch is applied once") };
+            Ok(Ok((changed, also(txn, &mut announce)?)))
+        })?;
+        self.discard_staged(announce.send())?;
+        if attempt.is_ok() {
+            self.report_feed_problems(problems);
+        }
+        Ok(attempt)
+    }
+
+    /// Applies what was just looked at; nothing else belongs to it.
+    pub(super) async fn observe_only(&self, batch: Batch) -> Result<()> {
+        for rid in &batch.confirmed {
+            self.fresh.mark(rid, self.clock.monotonic());
+        }
+        self.observe(batch, Freeze::No, |_, _| Ok(())).await.map(|_| ())
+    }
+
+    /// Looks at one entry and records what is there.
+    pub(super) async fn refresh(&self, rid: &RemoteId) -> Result<Option<RemoteEntry>> {
+        let mut batch = Batch::default();
+        let found = match self.provider.stat(rid).await {
+            Ok(entry) => {
+                batch.confirm(entry.clone());
+                Some(entry)
+            }
+            Err(error) if error.kind == ErrorKind::NotFound => {
+                batch.confirm_gone(rid.clone());
+                None
+            }
+            Err(error) => return Err(error.into()),
+        };
+        self.observe_only(batch).await?;
+        Ok(found)
+    }
+
+    /// Looks at one place and records what is there.
+    pub(super) async fn refresh_place(&self, parent: &RemoteId, name: &EntryName) -> Result<Option<RemoteEntry>> {
+        let found = self.find(parent, name).await?;
+        if let Some(entry) = &found {
+            self.observe_only(Batch::looked_at([entry.clone()])).await?;
+        }
+        Ok(found)
+    }
+
+    /// What is at a place; a folder that is gone holds nothing, and that it is gone is recorded.
+    pub(super) async fn find(&self, parent: &RemoteId, name: &EntryName) -> Result<Option<RemoteEntry>> {
+        match self.provider.find(parent, name).await {
+            Ok(found) => Ok(found),
+            Err(error) if error.kind == ErrorKind::NotFound => {
+                self.refresh(parent).await?;
+                Ok(None)
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+}

@@ -1,0 +1,157 @@
+//! The queue as people see it: derived from the trees by the planner that also does the work, so that it cannot disagree with it.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
+
+use super::engine::Engine;
+use super::error::Result;
+use super::plan::{Blocked, Content, Plan, Planned, Step};
+use super::status::{NodeStatus, QueueItem};
+use super::work::Drawn;
+use crate::catalog::{DirtyRow, View};
+use crate::types::{NodeId, Timestamp};
+
+/// What a step does, in a word or two.
+pub(super) fn action(step: &Step) -> &'static str {
+    match step {
+        Step::HashLocal => "compare",
+        Step::CreateRemoteFolder(_) => "create folder",
+        Step::CreateRemoteSymlink(_) => "create link",
+        Step::UploadNew(_) | Step::UploadOver { .. } => "upload",
+        Step::MoveRemote(_) | Step::MoveRemoteAside => "move at the provider",
+        Step::DeleteRemote { .. } => "delete at the provider",
+        Step::CreateLocal(_) => "show",
+        Step::UpdateLocal => "update here",
+        Step::MoveLocal(_) => "move here",
+        Step::DeleteLocal => "delete here",
+        Step::KeepBoth { .. } => "keep both versions",
+        Step::Adopt { .. } | Step::MarkSynced | Step::DropSynced => "record",
+    }
+}
+
+fn blocked_reason(blocked: Blocked) -> &'static str {
+    match blocked {
+        Blocked::LocalOnly => "never leaves this machine",
+        Blocked::OpenForWriting => "open for writing",
+        Blocked::NotQuiet => "changed a moment ago",
+        Blocked::Held => "held back by the user",
+        Blocked::BackingOff => "waits for its next attempt",
+    }
+}
+
+impl Engine {
+    /// What would be done, one item per step. Changes nothing.
+    pub fn dry_run(&self) -> Result<Vec<QueueItem>> {
+        let drawn = self.draw()?;
+        self.catalog_items(|view| {
+            drawn.plan.steps.iter().map(|planned| self.item(view, &drawn, planned.node, Some(planned))).collect()
+        })
+    }
+
+    /// Everything that differs, with what will be done about it, or why not yet.
+    pub fn queue(&self) -> Result<Vec<QueueItem>> {
+        let drawn = self.draw()?;
+        let planned = first_steps(&drawn.plan);
+        let mut nodes: Vec<&DirtyRow> = drawn
+            .gathered
+            .dirty
+            .values()
+            .filter(|row| planned.contains_key(&row.node) || !drawn.plan.settled.contains(&row.node))
+            .collect();
+        nodes.sort_by_key(|row| (row.touched, row.node));
+        self.catalog_items(|view| {
+            nodes.iter().map(|row| self.item(view, &drawn, row.node, planned.get(&row.node).copied())).collect()
+        })
+    }
+
+    /// How one node stands.
+    pub fn node_status(&self, node: NodeId) -> Result<NodeStatus> {
+        let (local, dirty) = self.catalog.read(|view| Ok((view.local(node)?, view.is_dirty(node)?)))?;
+        if local.as_ref().is_some_and(|row| row.local_only) {
+            return Ok(NodeStatus::LocalOnly);
+        }
+        if !dirty {
+            return match local {
+                Some(_) => Ok(NodeStatus::Synced),
+                None => Err(super::SyncError::NoSuchNode(node)),
+            };
+        }
+        let drawn = self.draw()?;
+        let planned = first_steps(&drawn.plan);
+        self.catalog_items(|view| {
+            Ok(NodeStatus::Pending(self.item(view, &drawn, node, planned.get(&node).copied())?))
+        })
+    }
+
+    fn catalog_items<T>(&self, read: impl FnOnce(&View<'_>) -> crate::catalog::Result<T>) -> Result<T> {
+        Ok(self.catalog.read(read)?)
+    }
+
+    fn item(
+        &self,
+        view: &View<'_>,
+        drawn: &Drawn,
+        node: NodeId,
+        planned: Option<&Planned>,
+    ) -> crate::catalog::Result<QueueItem> {
+        let trees = drawn.gathered.trees.get(&node);
+        let state = view.sync_state(node)?;
+        let active = self.state().active.get(&node).cloned();
+        let touched = drawn.gathered.dirty.get(&node).map_or(Timestamp(0), |row| row.touched);
+        let size = trees.and_then(|trees| trees.local.as_ref().or(trees.remote.as_ref())).map_or(0, |side| match &side
+            .content
+        {
+            Content::Version { size, .. } | Content::Staged { size, .. } => *size,
+            Content::Folder | Content::Symlink(_) => 0,
+        });
+        let (step, reason) = match (planned, trees.and_then(|trees| trees.blocked)) {
+            (Some(planned), _) => (action(&planned.step), planned.reason.to_owned()),
+            (None, Some(blocked)) => ("wait", blocked_reason(blocked).to_owned()),
+            (None, None) if drawn.plan.guarded.contains(&node) => {
+                ("delete", "waits for the confirmation of a mass deletion".to_owned())
+            }
+            (None, None) => ("wait", "waits for other steps".to_owned()),
+        };
+        Ok(QueueItem {
+            node,
+            path: path_of(view, node)?,
+            action: active.as_ref().map_or(step, |active| active.action),
+            reason,
+            age_seconds: if touched.0 == 0 { 0 } else { self.clock.now().since(touched).as_secs() },
+            size,
+            sent: active.as_ref().map_or(0, |active| active.sent.load(Ordering::Relaxed)),
+            attempts: state.attempts,
+            problem: state.problem.map(|(kind, message)| format!("{kind}: {message}")),
+            held: state.held,
+            active: active.is_some(),
+        })
+    }
+}
+
+fn first_steps(plan: &Plan) -> BTreeMap<NodeId, &Planned> {
+    let mut first = BTreeMap::new();
+    for planned in &plan.steps {
+        first.entry(planned.node).or_insert(planned);
+    }
+    first
+}
+
+/// Where a node is, or was: in L, else in R, else in S.
+fn path_of(view: &View<'_>, node: NodeId) -> crate::catalog::Result<String> {
+    if let Some(path) = view.local_path(node)? {
+        return Ok(path);
+    }
+    let (mut names, mut at) = (Vec::new(), Some(node));
+    while let Some(node) = at.filter(|node| *node != NodeId::ROOT && names.len() < 1_000) {
+        let (name, parent) = match (view.local(node)?, view.remote(node)?, view.synced(node)?) {
+            (Some(row), _, _) => (row.name, row.parent),
+            (None, Some(row), _) => (row.name, row.parent),
+            (None, None, Some(row)) => (row.name, row.parent),
+            (None, None, None) => break,
+        };
+        names.push(name.to_string());
+        at = parent;
+    }
+    names.reverse();
+    Ok(names.join("/"))
+}

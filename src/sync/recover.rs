@@ -1,0 +1,174 @@
+//! Start-up recovery (idempotent): rows and staged bytes are brought together again before anything is mounted.
+//!
+//! - Bytes that a row names and that are there are that row's content, at their present size: what was written and not flushed before the
+//!   process died is kept.
+//! - Bytes that no row names go to history if their record says that they were synced to disk, otherwise they are garbage.
+//! - A row whose bytes are missing is a loss that must never happen: it is shown as a conflict, and the node gets back the last version
+//!   that the provider has had.
+//! - After the catalog was lost, bytes wait until everything was listed, and are then attached by their records ([`super::rebuild`]).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::agree::agree;
+use super::error::Result;
+use super::rebuild::REBUILD_PENDING;
+use crate::catalog::{
+    Catalog, CatalogError, ConflictRow, HistoryReason, HistoryRow, LocalContent, LocalRow, Opened, StagedRow,
+    SyncedBody, Txn,
+};
+use crate::content::ContentStore;
+use crate::types::{NameRules, NodeId, StagedId};
+
+/// What recovery did.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Recovered {
+    /// Staged bytes without an owner that went to history.
+    pub kept: u64,
+    /// Staged bytes that nobody was promised.
+    pub dropped: u64,
+    /// Rows whose bytes are missing.
+    pub lost: u64,
+    /// Rows whose size was behind their bytes.
+    pub resized: u64,
+    /// The catalog was lost: the rest happens after the first complete listing.
+    pub rebuilding: bool,
+}
+
+/// Runs once, after the catalog and the content store were opened and before the vault is mounted or synced.
+pub fn recover(
+    catalog: &Catalog,
+    content: &ContentStore,
+    rules: &NameRules,
+    device: &str,
+    opened: &Opened,
+) -> Result<Recovered> {
+    let mut found = Recovered::default();
+    if matches!(opened, Opened::Rebuilt { .. }) {
+        catalog.write(|txn| txn.set_meta(REBUILD_PENDING, "1"))?;
+    }
+    found.rebuilding = catalog.read(|view| view.meta(REBUILD_PENDING))?.as_deref() == Some("1");
+    let rows = catalog.read(|view| view.all_staged())?;
+    let on_disk: BTreeSet<StagedId> = content.staged_ids()?.into_iter().collect();
+    let mut owned = BTreeMap::new();
+    for row in rows {
+        let local = catalog.read(|view| view.local(row.node))?;
+        match local {
+            Some(local) if is_content_of(&local, row.id) => {
+                if on_disk.contains(&row.id) {
+                    found.resized += u64::from(refresh_row(catalog, content, &row, local)?);
+                } else {
+                    catalog.write(|txn| lost(txn, rules, device, &row, found.rebuilding))?;
+                    found.lost += 1;
+                }
+                owned.insert(row.id, row.node);
+            }
+            Some(_) | None => {
+                let kept = on_disk.contains(&row.id) && keep_orphan(catalog, content, row.id, Some(row.node))?;
+                *(if kept { &mut found.kept } else { &mut found.dropped }) += 1;
+                catalog.write(|txn| {
+                    txn.remove_staged(row.id)?;
+                    txn.forget_node_if_absent(row.node)
+                })?;
+                owned.insert(row.id, row.node);
+            }
+        }
+    }
+    for id in on_disk.into_iter().filter(|id| !owned.contains_key(id)) {
+        if found.rebuilding && content.record(id)?.is_some() {
+            continue;
+        }
+        let kept = keep_orphan(catalog, content, id, None)?;
+        *(if kept { &mut found.kept } else { &mut found.dropped }) += 1;
+    }
+    Ok(found)
+}
+
+fn is_content_of(row: &LocalRow, id: StagedId) -> bool {
+    match &row.content {
+        LocalContent::Staged { staged, .. } => *staged == id,
+        LocalContent::None | LocalContent::Symlink(_) | LocalContent::Clean(_) => false,
+    }
+}
+
+/// The bytes are the truth: size and hash of the rows may be older. True if the size was.
+fn refresh_row(catalog: &Catalog, content: &ContentStore, row: &StagedRow, local: LocalRow) -> Result<bool> {
+    let size = content.staged(row.id)?.size();
+    let is_behind = local.attr.size != size;
+    if !is_behind && row.hashed.is_none() {
+        return Ok(false);
+    }
+    catalog.write(|txn| {
+        // A hash of before the crash may be of bytes before the last write.
+        txn.put_staged(&StagedRow {
+            size,
+            hashed: None,
+            session: if is_behind { None } else { row.session.clone() },
+            ..row.clone()
+        })?;
+        if is_behind {
+            txn.set_local_attr(local.node, &crate::catalog::Attr { size, ..local.attr })?;
+            txn.touch(local.node)?;
+        }
+        Ok::<_, CatalogError>(())
+    })?;
+    Ok(is_behind)
+}
+
+/// Moves bytes without an owner to history if they were promised to anybody. True if they were.
+fn keep_orphan(catalog: &Catalog, content: &ContentStore, id: StagedId, node: Option<NodeId>) -> Result<bool> {
+    let Some(record) = content.record(id)? else {
+        content.discard(id)?;
+        return Ok(false);
+    };
+    let file = content.staged(id)?;
+    let (size, is_whole) = (file.size(), file.overlay_base().is_none());
+    if !is_whole {
+        // Blocks that were never written are the base version's, which the provider has or had: alone they mean nothing.
+        tracing::warn!(%id, path = record.path, "recovered bytes of an edited file are incomplete");
+    }
+    let name = content.keep_staged(&file)?;
+    catalog.write(|txn| {
+        txn.add_history(&HistoryRow {
+            id: 0,
+            node: node.unwrap_or(NodeId::ROOT),
+            path: record.path,
+            reason: if node.is_some() { HistoryReason::DeletedUnsynced } else { HistoryReason::Recovered },
+            size,
+            file: name,
+            kept_at: txn.now(),
+        })
+    })?;
+    Ok(true)
+}
+
+/// A row whose bytes are gone. After a rebuild from a backup the bytes may simply have been uploaded since: no conflict then.
+fn lost(
+    txn: &Txn<'_>,
+    rules: &NameRules,
+    device: &str,
+    row: &StagedRow,
+    rebuilding: bool,
+) -> std::result::Result<(), CatalogError> {
+    let Some(mut local) = txn.local(row.node)? else { return Ok(()) };
+    if !rebuilding {
+        txn.add_conflict(&ConflictRow {
+            id: 0,
+            node: row.node,
+            other: None,
+            path: txn.local_path(row.node)?.unwrap_or_default(),
+            what: "lost-staged".to_owned(),
+            device: device.to_owned(),
+            found_at: txn.now(),
+            resolved_at: None,
+        })?;
+    }
+    match txn.synced(row.node)?.map(|row| row.body) {
+        Some(SyncedBody::File(version)) => {
+            local.attr.size = version.size;
+            txn.set_local_content(row.node, &LocalContent::Clean(version), &local.attr)?;
+        }
+        Some(SyncedBody::Folder | SyncedBody::Symlink { .. }) | None => txn.remove_local(row.node)?,
+    }
+    txn.remove_staged(row.id)?;
+    agree(txn, rules, row.node)
+}

@@ -1,0 +1,202 @@
+//! A plan being carried out: which steps are done, which may start, in which order.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::engine::Engine;
+use super::error::Result;
+use super::plan::{Content, DeleteGuard, Plan, Planned, Policy, Step};
+use super::planner;
+use super::trees::{Gathered, Sides, Surroundings, gather, sides};
+use crate::types::{NodeId, Timestamp};
+
+/// Meta key: the user confirmed the deletions that the guard kept back.
+pub(super) const DELETES_CONFIRMED: &str = "sync.deletes_confirmed";
+
+/// A plan and how far it is.
+pub(super) struct Work {
+    pub(super) id: u64,
+    steps: Vec<Planned>,
+    states: Vec<StepState>,
+    rows: BTreeMap<NodeId, Sides>,
+    priorities: BTreeMap<NodeId, i32>,
+    /// True once a step changed something, or found that something had changed.
+    pub(super) moved_on: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum StepState {
+    Waiting,
+    Running,
+    Done,
+    Lost,
+}
+
+impl Work {
+    fn new(id: u64, plan: Plan, gathered: Gathered) -> Self {
+        let states = vec![StepState::Waiting; plan.steps.len()];
+        let Gathered { rows, priorities, .. } = gathered;
+        Self { id, steps: plan.steps, states, rows, priorities, moved_on: false }
+    }
+
+    /// Steps that may start now, the most urgent first. Steps whose predecessors were lost are lost with them.
+    pub(super) fn startable(&mut self, busy: &BTreeSet<NodeId>) -> Vec<usize> {
+        let mut ready = Vec::new();
+        for (index, planned) in self.steps.iter().enumerate() {
+            if self.states[index] != StepState::Waiting {
+                continue;
+            }
+            if planned.after.iter().any(|before| self.states[*before] == StepState::Lost) {
+                self.states[index] = StepState::Lost;
+            } else if planned.after.iter().all(|before| self.states[*before] == StepState::Done)
+                && !busy.contains(&planned.node)
+            {
+                ready.push(index);
+            }
+        }
+        ready.sort_by_cached_key(|index| self.urgency(*index));
+        ready
+    }
+
+    /// What the user wants first, then calls without bytes, then small JSON, then by size.
+    fn urgency(&self, index: usize) -> (Reverse<i32>, u8, u64, usize) {
+        let planned = &self.steps[index];
+        let priority = self.priorities.get(&planned.node).copied().unwrap_or(0);
+        let local = self.rows.get(&planned.node).and_then(|found| found.local.as_ref());
+        let size = match local.map(|side| &side.content) {
+            Some(Content::Staged { size, .. } | Content::Version { size, .. }) => *size,
+            Some(Content::Folder | Content::Symlink(_)) | None => 0,
+        };
+        let is_json = local.is_some_and(|side| side.place.name.split_extension().1.eq_ignore_ascii_case(".json"));
+        let class = match planned.step {
+            Step::HashLocal | Step::UploadNew(_) | Step::UploadOver { .. } | Step::MarkSynced => 2 - u8::from(is_json),
+            Step::CreateRemoteFolder(_)
+            | Step::CreateRemoteSymlink(_)
+            | Step::MoveRemote(_)
+            | Step::MoveRemoteAside
+            | Step::DeleteRemote { .. }
+            | Step::CreateLocal(_)
+            | Step::UpdateLocal
+            | Step::MoveLocal(_)
+            | Step::DeleteLocal
+            | Step::KeepBoth { .. }
+            | Step::Adopt { .. }
+            | Step::DropSynced => 0,
+        };
+        (Reverse(priority), class, if class == 0 { 0 } else { size }, index)
+    }
+
+    /// The step and the rows it was planned from.
+    pub(super) fn step(&self, index: usize) -> Option<(&Planned, &Sides)> {
+        let planned = self.steps.get(index)?;
+        Some((planned, self.rows.get(&planned.node)?))
+    }
+
+    pub(super) fn started(&mut self, index: usize) {
+        self.states[index] = StepState::Running;
+    }
+
+    pub(super) fn ended(&mut self, index: usize, done: bool) {
+        self.states[index] = if done { StepState::Done } else { StepState::Lost };
+        self.moved_on = true;
+    }
+
+    pub(super) fn is_running(&self) -> bool {
+        self.states.contains(&StepState::Running)
+    }
+}
+
+/// A plan and what it was made from.
+pub(super) struct Drawn {
+    pub(super) plan: Plan,
+    pub(super) gathered: Gathered,
+}
+
+impl Engine {
+    /// Plans for what differs now. Changes nothing.
+    pub(super) fn draw(&self) -> Result<Drawn> {
+        let now = self.clock.now();
+        let hurry_until = self.state().hurry_until;
+        let around = Surroundings { names: self.names(), now, quiet: self.config.quiet, hurry_until };
+        let (mut gathered, confirmed) = self
+            .catalog
+            .read(|view| Ok((gather(view, &around)?, view.meta(DELETES_CONFIRMED)?.as_deref() == Some("1"))))?;
+        gathered.mark_open(&*self.local);
+        let capabilities = self.provider.capabilities();
+        let guard = DeleteGuard {
+            total_nodes: gathered.total_nodes,
+            max_nodes: self.config.guard_nodes,
+            max_percent: self.config.guard_percent,
+        };
+        let policy = Policy {
+            names: capabilities.names,
+            conflict_marker: conflict_marker(&self.config.device, now),
+            folder_move: capabilities.folder_move,
+            reports_case_rename: capabilities.reports_case_rename,
+            symlinks: capabilities.symlinks,
+            delete_guard: (!confirmed).then_some(guard),
+        };
+        let plan = planner::plan(&gathered.trees, &policy);
+        Ok(Drawn { plan, gathered })
+    }
+
+    /// Plans, clears the marks of what turned out to agree, and returns the work and when something blocked becomes free.
+    pub(super) fn plan_work(&self, id: u64) -> Result<(Work, Option<Timestamp>)> {
+        let Drawn { plan, gathered } = self.draw()?;
+        let settled: Vec<NodeId> =
+            plan.settled.iter().copied().filter(|node| gathered.dirty.contains_key(node)).collect();
+        if !settled.is_empty() {
+            self.catalog.write(|txn| {
+                for node in settled {
+                    if sides(txn, node)?.as_ref() == gathered.rows.get(&node) {
+                        txn.clear_dirty(node)?;
+                    }
+                }
+                Ok::<_, crate::catalog::CatalogError>(())
+            })?;
+        }
+        self.note_guarded(&plan)?;
+        let next_due = gathered.next_due;
+        Ok((Work::new(id, plan, gathered), next_due))
+    }
+
+    /// Remembers what the guard keeps back; a confirmation ends with the deletions that it was given for.
+    fn note_guarded(&self, plan: &Plan) -> Result<()> {
+        let is_new = {
+            let mut state = self.state();
+            let is_new = state.guarded.is_empty() && !plan.guarded.is_empty();
+            state.guarded.clone_from(&plan.guarded);
+            is_new
+        };
+        if is_new {
+            tracing::warn!(nodes = plan.guarded.len(), "a mass deletion waits for confirmation");
+            self.events.send(super::event::EventKind::Problem, None);
+        }
+        let deletes = |planned: &Planned| matches!(planned.step, Step::DeleteLocal | Step::DeleteRemote { .. });
+        if !plan.steps.iter().any(deletes)
+            && self.catalog.read(|view| view.meta(DELETES_CONFIRMED))?.as_deref() == Some("1")
+        {
+            self.catalog.write(|txn| txn.set_meta(DELETES_CONFIRMED, "0"))?;
+        }
+        Ok(())
+    }
+}
+
+/// ` (conflict DEVICE 2026-03-01 101500)`: what an ordinary file system and every provider can hold.
+fn conflict_marker(device: &str, now: Timestamp) -> String {
+    let device: String =
+        device.chars().map(|c| if c.is_alphanumeric() || c == '-' || c == '_' { c } else { ' ' }).take(32).collect();
+    let stamp: String = now.to_rfc3339().replace('T', " ").chars().filter(|c| *c != ':').take(17).collect();
+    format!(" (conflict {} {stamp})", device.trim())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_conflict_marker_names_device_and_time_in_plain_characters() {
+        let at = Timestamp(1_772_360_100_000_000_000);
+        assert_eq!(conflict_marker("Anna's Mac/2", at), " (conflict Anna s Mac 2 2026-03-01 101500)");
+    }
+}
