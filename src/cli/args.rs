@@ -236,7 +236,11 @@ pub struct UnmountArgs {
 #[derive(Subcommand, Clone, Copy, Debug)]
 pub enum DaemonCommand {
     /// Run it here, until it is told to stop
-    Run,
+    Run {
+        /// Log to a file instead of standard error
+        #[arg(long, hide = true)]
+        detached: bool,
+    },
     /// Is it running?
     Status,
     /// Unmount everything and end it; what is queued stays queued

@@ -10,8 +10,8 @@ use crate::control::client::{Client, start};
 use crate::control::protocol::{ErrorCode, Problem};
 use crate::daemon::DaemonSettings;
 
-/// Name of the daemon's log in the state folder.
-const LOG_NAME: &str = "daemon.log";
+/// What a detached daemon cannot put into its log, in the state folder: why it crashed.
+const STDERR_NAME: &str = "daemon.stderr";
 
 /// How long a daemon that was told to stop may take: it unmounts, and finishes what it is just writing.
 const END_TIMEOUT: Duration = Duration::from_secs(60);
@@ -42,8 +42,9 @@ impl Context {
     }
 
     /// What `daemon run` needs.
-    pub(super) fn daemon_settings(&self) -> DaemonSettings {
-        DaemonSettings { paths: self.paths.clone(), environment: self.environment.clone(), flags: self.flags.clone() }
+    pub(super) fn daemon_settings(&self, detached: bool) -> DaemonSettings {
+        let (paths, environment, flags) = (self.paths.clone(), self.environment.clone(), self.flags.clone());
+        DaemonSettings { paths, environment, flags, detached }
     }
 
     /// The daemon; started if it does not run.
@@ -88,11 +89,11 @@ impl Context {
         self.paths
             .create()
             .map_err(|error| Problem::new(ErrorCode::Io, "cannot make the folders of vaultfs").because(&error))?;
-        let mut arguments = vec!["daemon".to_owned(), "run".to_owned()];
+        let mut arguments = ["daemon", "run", "--detached"].map(str::to_owned).to_vec();
         for (key, value) in &self.flags {
             arguments.extend([format!("--{}", key.replace('_', "-")), value.clone()]);
         }
-        start::start(client, &program, &arguments, &self.paths.state().join(LOG_NAME)).await?;
+        start::start(client, &program, &arguments, &self.paths.state().join(STDERR_NAME)).await?;
         Ok(())
     }
 }

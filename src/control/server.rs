@@ -45,9 +45,10 @@ const BODY_TIMEOUT: Duration = Duration::from_secs(15);
 
 type Service = Arc<dyn ControlService>;
 
-/// Accepts and serves connections until `stop` is done, then gives running requests `grace` to finish.
+/// Accepts and serves connections until `stop` is done, then gives running requests `grace` to finish. The listener stays
+/// with the caller: clients take its end for the end of the daemon.
 pub async fn serve(
-    listener: UnixListener,
+    listener: &UnixListener,
     service: Service,
     uid: u32,
     stop: impl Future<Output = ()>,

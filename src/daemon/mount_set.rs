@@ -135,10 +135,9 @@ impl Daemon {
             read_only: vault.vaultfs.mount.read_only,
         };
         let (vfs, place) = (open.vfs(), dir.to_owned());
-        let mounted = blocking(move || {
-            MountedVault::mount(vfs, &place, &options).map_err(|error| problems::mount(&error))
-        })
-        .await?;
+        let mounted =
+            blocking(move || MountedVault::mount(vfs, &place, &options).map_err(|error| problems::mount(&error)))
+                .await?;
         let record = MountRecord { vault: vault.id, dir: mounted.dir().to_owned(), all_under };
         self.mounts.active().push(ActiveMount { record: record.clone(), mounted });
         self.record_mounts().await;
@@ -304,9 +303,8 @@ fn check_common_folder(dir: &Path, names: &[String]) -> Result<(), Problem> {
             .hint(format!("make it with `mkdir -p {}`", dir.display()))
     })?;
     for entry in entries {
-        let entry = entry.map_err(|error| {
-            Problem::new(ErrorCode::Io, format!("cannot list {}", dir.display())).because(&error)
-        })?;
+        let entry = entry
+            .map_err(|error| Problem::new(ErrorCode::Io, format!("cannot list {}", dir.display())).because(&error))?;
         let name = entry.file_name();
         if !names.iter().any(|vault| name.to_str() == Some(vault)) {
             return Err(Problem::new(ErrorCode::MountpointNotEmpty, format!("{} is not empty", dir.display()))

@@ -13,9 +13,10 @@ pub(super) fn registry(error: &RegistryError) -> Problem {
         RegistryError::Unreadable { .. } | RegistryError::Unwritable { .. } => {
             (ErrorCode::Registry, Some("check the owner and the free space of that folder"))
         }
-        RegistryError::NotJson { .. } | RegistryError::Shape { .. } | RegistryError::UnknownProvider { .. } => {
-            (ErrorCode::Registry, Some("correct the file, or move it away and add the vaults again; nothing was changed"))
-        }
+        RegistryError::NotJson { .. } | RegistryError::Shape { .. } | RegistryError::UnknownProvider { .. } => (
+            ErrorCode::Registry,
+            Some("correct the file, or move it away and add the vaults again; nothing was changed"),
+        ),
         RegistryError::TooNew { .. } => (ErrorCode::Registry, Some("update vaultfs")),
         RegistryError::NoSuchVault { .. } => (ErrorCode::UnknownVault, Some("`vaultfs vault list` lists the vaults")),
         RegistryError::Ambiguous { .. } => (ErrorCode::AmbiguousVault, Some("name the vault by its id")),
@@ -38,12 +39,13 @@ pub(super) fn registry(error: &RegistryError) -> Problem {
 /// Why a folder cannot be mounted on or unmounted.
 pub(super) fn mount(error: &MountError) -> Problem {
     let (code, hint) = match error {
-        MountError::Missing(dir) => (ErrorCode::MountpointMissing, format!("make it with `mkdir -p {}`", dir.display())),
+        MountError::Missing(dir) => {
+            (ErrorCode::MountpointMissing, format!("make it with `mkdir -p {}`", dir.display()))
+        }
         MountError::NotFolder(_) => (ErrorCode::MountpointMissing, "name an existing empty folder".to_owned()),
-        MountError::NotEmpty(_) => (
-            ErrorCode::MountpointNotEmpty,
-            "name an empty folder; a mount would hide what is in this one".to_owned(),
-        ),
+        MountError::NotEmpty(_) => {
+            (ErrorCode::MountpointNotEmpty, "name an empty folder; a mount would hide what is in this one".to_owned())
+        }
         MountError::Busy(dir) => (
             ErrorCode::MountpointBusy,
             format!("choose another folder, or unmount it with `vaultfs unmount {}` or `umount`", dir.display()),

@@ -9,6 +9,7 @@ use tokio::sync::watch;
 
 use super::lockfile::InstanceLock;
 use super::mount_set::MountSet;
+use super::service::Front;
 use super::signals::StopSignals;
 use super::tasks::Tasks;
 use super::vault_set::VaultSet;
@@ -24,6 +25,9 @@ use crate::vaults::RegistryFile;
 
 /// Threads of the event loop: it only passes work on.
 const EVENT_THREADS: usize = 2;
+
+/// Name of the single-instance lock, in the runtime and in the state folder.
+const LOCK_NAME: &str = "daemon.lock";
 
 /// How long requests may take to finish once the daemon stops.
 const REQUEST_GRACE: Duration = Duration::from_secs(2);
@@ -48,7 +52,7 @@ pub fn run(settings: DaemonSettings, ready: impl FnOnce()) -> Result<(), Problem
     let DaemonSettings { paths, environment, flags, detached } = settings;
     process::set_umask(0o077);
     paths.create().and_then(|()| paths.create_runtime()).map_err(|error| problems::paths(&error))?;
-    let _lock = InstanceLock::acquire(&paths.runtime().join("daemon.lock"), &paths.daemon_lock())?;
+    let _lock = InstanceLock::acquire(&paths.runtime().join(LOCK_NAME), &paths.state().join(LOCK_NAME))?;
     let file = ConfigFile::load(&paths.config_file()).map_err(|error| problems::config(&error))?;
     let layers = Layers { file: &file, environment: &environment, flags: &flags };
     let config = Config::resolve(&layers).map_err(|error| problems::config(&error))?;
@@ -84,7 +88,7 @@ async fn serve(paths: Paths, config: Config, uid: u32, ready: impl FnOnce()) -> 
             _ = stopping.wait_for(|reason| *reason != StopReason::Not) => {}
         }
     };
-    server::serve(&listener, Arc::<Daemon>::clone(&daemon), uid, stop, REQUEST_GRACE).await;
+    server::serve(&listener, Arc::new(Front(Arc::clone(&daemon))), uid, stop, REQUEST_GRACE).await;
     let reason = *daemon.stop.borrow();
     tracing::info!(?reason, "the daemon stops");
     tokio::spawn(signals.end_at_the_next_one());
@@ -153,7 +157,10 @@ impl Daemon {
     async fn shut_down(&self, reason: StopReason) {
         self.unmount_everything(reason == StopReason::Told).await;
         for name in self.vaults.close_all().await {
-            tracing::warn!(vault = name, "the vault was not closed cleanly; it will be checked when it is opened again");
+            tracing::warn!(
+                vault = name,
+                "the vault was not closed cleanly; it will be checked when it is opened again"
+            );
         }
         for name in self.tasks.stop(TASK_GRACE).await {
             tracing::warn!(task = name, "the task did not end in time");

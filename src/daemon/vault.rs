@@ -103,8 +103,8 @@ impl OpenVault {
         let (clock, budget) = (Arc::clone(&daemon.clock), budget(&settings));
         let dirs = places.clone();
         let stores = blocking(move || open_stores(&opening, &dirs, budget, &device, clock)).await?;
-        let rules = Rules::new(&RuleSettings::default())
-            .map_err(|error| problems::of(ErrorCode::InvalidRequest, &error))?;
+        let rules =
+            Rules::new(&RuleSettings::default()).map_err(|error| problems::of(ErrorCode::InvalidRequest, &error))?;
         let open = Arc::new(Self::assemble(daemon, vault, &settings, &places, stores, Arc::new(rules)));
         open.start(&settings);
         tracing::info!(vault = %vault.id, "opened");
@@ -196,9 +196,7 @@ impl OpenVault {
                     () = tokio::time::sleep(BACKUP_EVERY) => {}
                 }
                 let catalog = Arc::clone(&catalog);
-                let copied = blocking(move || {
-                    catalog.back_up().map_err(|error| problems::of(ErrorCode::Io, &error))
-                });
+                let copied = blocking(move || catalog.back_up().map_err(|error| problems::of(ErrorCode::Io, &error)));
                 if let Err(problem) = copied.await {
                     tracing::warn!(%problem, "the catalog could not be copied");
                 }
@@ -224,7 +222,11 @@ impl OpenVault {
     /// Stops or resumes syncing, for good.
     pub(super) async fn set_paused(self: &Arc<Self>, paused: bool) -> Result<(), Problem> {
         self.remember(PAUSED_KEY, paused).await?;
-        if paused { self.engine.pause() } else { self.engine.resume() }
+        if paused {
+            self.engine.pause()
+        } else {
+            self.engine.resume()
+        }
         Ok(())
     }
 
@@ -297,8 +299,7 @@ fn open_stores(
     let provider = open_provider(vault, places)?;
     let names = provider.capabilities().names;
     let in_catalog = |error: &crate::catalog::CatalogError| problems::catalog(&vault.name, error);
-    crate::config::private_file::create_folder(&places.state)
-        .map_err(|error| problems::of(ErrorCode::Io, &error))?;
+    crate::config::private_file::create_folder(&places.state).map_err(|error| problems::of(ErrorCode::Io, &error))?;
     let (catalog, opened) =
         Catalog::open(&places.state, vault.id, names, Arc::clone(&clock)).map_err(|error| in_catalog(&error))?;
     if let Opened::Rebuilt { quarantined, from_backup } = &opened {
@@ -306,8 +307,8 @@ fn open_stores(
     }
     let content = ContentStore::open(places.content(), vault.id, budget, clock)
         .map_err(|error| problems::of(ErrorCode::Io, &error))?;
-    let recovered = recover(&catalog, &content, &names, device, &opened)
-        .map_err(|error| problems::of(ErrorCode::Io, &error))?;
+    let recovered =
+        recover(&catalog, &content, &names, device, &opened).map_err(|error| problems::of(ErrorCode::Io, &error))?;
     tracing::info!(vault = %vault.id, ?opened, ?recovered, "recovered");
     let flags = catalog.read(|view| Ok((flag(view.meta(PAUSED_KEY)?)?, flag(view.meta(OFFLINE_KEY)?)?)));
     let (paused, offline) = flags.map_err(|error| in_catalog(&error))?;
@@ -325,7 +326,8 @@ fn open_provider(vault: &Vault, places: &Places) -> Result<Arc<dyn Provider>, Pr
         }
         ProviderKind::Icloud | ProviderKind::Dropbox => {
             let what = format!("this version cannot open vault {}: it lies in {}", vault.name, vault.provider);
-            Err(Problem::new(ErrorCode::Unsupported, what).hint("local vaults work; the others come with a later version"))
+            Err(Problem::new(ErrorCode::Unsupported, what)
+                .hint("local vaults work; the others come with a later version"))
         }
     }
 }

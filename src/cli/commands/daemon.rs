@@ -7,7 +7,7 @@ use crate::control::client::start::READY_LINE;
 use crate::control::protocol::{DaemonStatus, ErrorBody, StopReport, VaultFilter};
 
 /// `daemon run`: the daemon itself, in this process.
-pub(super) fn run(context: &Context) -> Result {
+pub(super) fn run(context: &Context, detached: bool) -> Result {
     let ready = || {
         // Whoever started the daemon may have stopped listening; that does not concern it.
         match context.output.line(READY_LINE) {
@@ -15,7 +15,7 @@ pub(super) fn run(context: &Context) -> Result {
             Err(error) => tracing::warn!(%error, "nobody can be told that the daemon is ready"),
         }
     };
-    let result = crate::daemon::run(context.daemon_settings(), ready);
+    let result = crate::daemon::run(context.daemon_settings(detached), ready);
     if let Err(problem) = &result
         && let Ok(line) = serde_json::to_string(&ErrorBody { error: problem.clone() })
     {
@@ -28,7 +28,7 @@ pub(super) fn run(context: &Context) -> Result {
 pub(super) async fn ask(context: &Context, command: DaemonCommand) -> Result {
     let daemon = context.running_daemon().await?;
     match command {
-        DaemonCommand::Run => Ok(()),
+        DaemonCommand::Run { .. } => Ok(()),
         DaemonCommand::Status => {
             let status: DaemonStatus = daemon.get("daemon", &VaultFilter::default()).await?;
             context.output.answer(&status, |status| show(context, status))

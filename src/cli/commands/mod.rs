@@ -31,7 +31,7 @@ use crate::control::service::ContentVerb;
 pub(super) fn run(context: &Context, command: Command) -> Result {
     match command {
         // The daemon brings its own, larger runtime; the local ones need none.
-        Command::Daemon { command: DaemonCommand::Run } => daemon::run(context),
+        Command::Daemon { command: DaemonCommand::Run { detached } } => daemon::run(context, detached),
         Command::Completions { shell } => completions::run(context, shell),
         Command::Man { dir } => man::run(context, &dir),
         Command::Config { command } => config::run(context, command),

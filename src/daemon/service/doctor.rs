@@ -84,9 +84,13 @@ impl Daemon {
     pub(super) async fn examine(self: &Arc<Self>, filter: VaultFilter) -> Reply<DoctorReport> {
         let mut findings = vec![fuse_finding()];
         let registry = self.load_registry().await;
-        findings.push(finding("registry", None, registry.as_ref().map(|registry| {
-            format!("{} vaults in {}", registry.list().len(), self.registry.path().display())
-        })));
+        findings.push(finding(
+            "registry",
+            None,
+            registry
+                .as_ref()
+                .map(|registry| format!("{} vaults in {}", registry.list().len(), self.registry.path().display())),
+        ));
         findings.push(self.mounts_finding().await);
         for problem in self.problems() {
             findings.push(finding("daemon", None, Err(&problem)));
@@ -104,15 +108,21 @@ impl Daemon {
         let there = blocking(|| table::mounted().map_err(|error| problems::of(ErrorCode::Io, &error))).await;
         let own = self.mounts.records();
         let stale = there.map(|there| {
-            there.into_iter().filter(|there| !own.iter().any(|own| own.dir == there.dir)).map(|there| there.dir).collect()
+            there
+                .into_iter()
+                .filter(|there| !own.iter().any(|own| own.dir == there.dir))
+                .map(|there| there.dir)
+                .collect()
         });
         match stale {
             Err(problem) => finding("mounts", None, Err(&problem)),
             Ok(stale) if Vec::is_empty(&stale) => finding("mounts", None, Ok(format!("{} mounted", own.len()))),
             Ok(stale) => {
-                let dirs: Vec<String> = stale.iter().map(|dir: &std::path::PathBuf| dir.display().to_string()).collect();
-                let problem = Problem::new(ErrorCode::MountpointBusy, format!("not of this daemon: {}", dirs.join(", ")))
-                    .hint(format!("if its daemon is dead, `vaultfs unmount {}` takes it away", dirs[0]));
+                let dirs: Vec<String> =
+                    stale.iter().map(|dir: &std::path::PathBuf| dir.display().to_string()).collect();
+                let problem =
+                    Problem::new(ErrorCode::MountpointBusy, format!("not of this daemon: {}", dirs.join(", ")))
+                        .hint(format!("if its daemon is dead, `vaultfs unmount {}` takes it away", dirs[0]));
                 finding("mounts", None, Err(&problem))
             }
         }
@@ -134,10 +144,8 @@ impl OpenVault {
         let checked = blocking(move || {
             let name = vault.name();
             let lines = vault.catalog.check().map_err(|error| problems::catalog(&name, &error))?;
-            let (entries, _) = vault
-                .catalog
-                .read(crate::catalog::View::totals)
-                .map_err(|error| problems::catalog(&name, &error))?;
+            let (entries, _) =
+                vault.catalog.read(|view| view.totals()).map_err(|error| problems::catalog(&name, &error))?;
             match lines.as_slice() {
                 [] => Ok(format!("{entries} entries, no contradiction")),
                 lines => Err(Problem::new(ErrorCode::Io, lines.join("; "))
@@ -153,10 +161,9 @@ impl OpenVault {
             Ok(Ok(_)) => Ok("its root is there".to_owned()),
             Ok(Err(error)) => Err(problems::of(ErrorCode::Io, &error)
                 .hint("bring the folder, disk or network back; nothing is deleted meanwhile")),
-            Err(_) => Err(Problem::new(
-                ErrorCode::TimedOut,
-                format!("no answer within {} s", PROVIDER_TIMEOUT.as_secs()),
-            )),
+            Err(_) => {
+                Err(Problem::new(ErrorCode::TimedOut, format!("no answer within {} s", PROVIDER_TIMEOUT.as_secs())))
+            }
         };
         finding("provider", Some(&name), answered.as_ref().map(Clone::clone))
     }

@@ -47,8 +47,7 @@ impl OpenHandle {
 /// The bytes of a file, fetched as they are read.
 pub(super) async fn read(vfs: Arc<VaultFs>, ino: InodeNo, path: &str) -> Result<ByteStream, Problem> {
     let intent = OpenIntent { read: true, write: false, truncate: false };
-    let handle =
-        vfs.open(ino, intent).map_err(|error| problems::file(format!("cannot open `{path}`"), &error))?;
+    let handle = vfs.open(ino, intent).map_err(|error| problems::file(format!("cannot open `{path}`"), &error))?;
     let open = OpenHandle { vfs, handle };
     let pieces = futures_util::stream::try_unfold((open, 0_u64), |(open, offset)| async move {
         let piece = open.read(offset).await.map_err(std::io::Error::other)?;
@@ -59,7 +58,12 @@ pub(super) async fn read(vfs: Arc<VaultFs>, ino: InodeNo, path: &str) -> Result<
 }
 
 /// Makes a file at `path`, or beside it if the name is taken, with the folders that lead to it. Answers where it is.
-pub(super) async fn make(vfs: &Arc<VaultFs>, path: &str, marker: &str, bytes: std::fs::File) -> Result<String, Problem> {
+pub(super) async fn make(
+    vfs: &Arc<VaultFs>,
+    path: &str,
+    marker: &str,
+    bytes: std::fs::File,
+) -> Result<String, Problem> {
     let failed = |error: FsError| problems::file(format!("cannot restore `{path}`"), &error);
     let owner = |mode| Owner { uid: process::effective_uid(), gid: process::effective_gid(), mode };
     let (folders, name) = path.rsplit_once('/').unwrap_or(("", path));
@@ -76,11 +80,10 @@ pub(super) async fn make(vfs: &Arc<VaultFs>, path: &str, marker: &str, bytes: st
     }
     let plain = EntryName::new(name).map_err(|error| failed(FsError::Name(error)))?;
     let intent = OpenIntent { read: false, write: true, truncate: false };
-    let candidates = std::iter::once(plain.clone())
-        .chain((1..100).map(|again| match again {
-            1 => plain.with_marker(marker),
-            again => plain.with_marker(&format!("{marker} {again}")),
-        }));
+    let candidates = std::iter::once(plain.clone()).chain((1..100).map(|again| match again {
+        1 => plain.with_marker(marker),
+        again => plain.with_marker(&format!("{marker} {again}")),
+    }));
     for name in candidates {
         if vfs.lookup(parent, OsStr::new(name.as_str())).map_err(failed)?.is_some() {
             continue;

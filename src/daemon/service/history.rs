@@ -52,7 +52,10 @@ impl Daemon {
     }
 
     /// The kept version that is meant. Without a vault it must be in one vault only.
-    async fn kept(self: &Arc<Self>, entry: &HistoryEntry) -> Result<(Arc<OpenVault>, HistoryRow, std::fs::File), Problem> {
+    async fn kept(
+        self: &Arc<Self>,
+        entry: &HistoryEntry,
+    ) -> Result<(Arc<OpenVault>, HistoryRow, std::fs::File), Problem> {
         let id = entry.id;
         let mut found = Vec::new();
         for vault in self.find_all(entry.vault.as_deref()).await? {
@@ -79,9 +82,8 @@ impl Daemon {
                 .hint("`vaultfs history list` lists them"));
         };
         let (asked, name) = (Arc::clone(&vault), row.file.clone());
-        let file = blocking(move || {
-            asked.content.open_kept(&name).map_err(|error| problems::of(ErrorCode::Io, &error))
-        });
+        let file =
+            blocking(move || asked.content.open_kept(&name).map_err(|error| problems::of(ErrorCode::Io, &error)));
         Ok((vault, row, file.await?))
     }
 
@@ -99,10 +101,7 @@ impl Daemon {
 impl OpenVault {
     fn history(&self) -> Result<Vec<HistoryItem>, Problem> {
         let vault = self.name();
-        let rows = self
-            .catalog
-            .read(|view| view.history(None))
-            .map_err(|error| problems::catalog(&vault, &error))?;
+        let rows = self.catalog.read(|view| view.history(None)).map_err(|error| problems::catalog(&vault, &error))?;
         let item = |row: HistoryRow| {
             // A unit variant is written as its word.
             let reason = serde_json::to_value(row.reason).ok().and_then(|word| word.as_str().map(str::to_owned));

@@ -3,9 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::control::protocol::{
-    ErrorCode, MountRequest, Mounted, Problem, UnmountReport, UnmountRequest, Unsent,
-};
+use crate::control::protocol::{ErrorCode, MountRequest, Mounted, Problem, UnmountReport, UnmountRequest, Unsent};
 use crate::control::service::Reply;
 use crate::daemon::Daemon;
 use crate::daemon::mounts::MountRecord;

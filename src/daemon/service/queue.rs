@@ -12,7 +12,7 @@ use crate::control::protocol::{
 use crate::control::service::Reply;
 use crate::daemon::blocking::blocking;
 use crate::daemon::vault::OpenVault;
-use crate::daemon::{Daemon, problems};
+use crate::daemon::Daemon;
 use crate::sync::{NodeStatus, SyncError, VaultState};
 use crate::types::NodeId;
 
@@ -48,7 +48,9 @@ impl Daemon {
     pub(super) async fn act_on_queue(self: &Arc<Self>, change: QueueChange) -> Reply<Changed> {
         let QueueChange { action, target, confirmed } = change;
         if action == QueueAction::Discard && !confirmed {
-            return Err(Problem::new(ErrorCode::NeedsUser, "giving up a local change needs a yes").hint("say it with --yes"));
+            return Err(
+                Problem::new(ErrorCode::NeedsUser, "giving up a local change needs a yes").hint("say it with --yes")
+            );
         }
         if target.path.is_some() {
             return self.act_on_entry(action, &target).await;
@@ -207,10 +209,11 @@ impl OpenVault {
         if let Some(problem) = self.why_not_now()? {
             return Ok(SyncReport { problems: vec![problem], ..SyncReport::default() });
         }
-        let report =
-            self.engine.sync_now(mode == SyncMode::Full).await.map_err(|error| sync_problem(&name, &error))?;
+        let report = self.engine.sync_now(mode == SyncMode::Full).await.map_err(|error| sync_problem(&name, &error))?;
         let problem = report.problem.map(|cause| {
-            Problem::new(ErrorCode::Io, format!("vault {name} could not be synced")).cause(cause).hint("see `vaultfs status`")
+            Problem::new(ErrorCode::Io, format!("vault {name} could not be synced"))
+                .cause(cause)
+                .hint("see `vaultfs status`")
         });
         Ok(SyncReport {
             plan: Vec::new(),
@@ -228,7 +231,8 @@ impl OpenVault {
         let status = self.engine.status().map_err(|error| sync_problem(&name, &error))?;
         Ok(match status.state {
             VaultState::Paused => Some(
-                Problem::new(ErrorCode::NeedsUser, format!("vault {name} is paused")).hint("`vaultfs queue resume` goes on"),
+                Problem::new(ErrorCode::NeedsUser, format!("vault {name} is paused"))
+                    .hint("`vaultfs queue resume` goes on"),
             ),
             VaultState::Offline if self.is_offline_by_user()? => Some(
                 Problem::new(ErrorCode::Offline, format!("vault {name} is offline because you asked for it"))
@@ -278,7 +282,8 @@ impl OpenVault {
             VaultState::Paused => report.problems.extend(self.why_not_now()?),
             VaultState::AuthRequired => report.problems.extend(words::vault_problem(&name, &status)),
             VaultState::Error if status.guarded > 0 => report.problems.extend(words::vault_problem(&name, &status)),
-            VaultState::Error | VaultState::Offline | VaultState::Idle | VaultState::Syncing | VaultState::Conflict => {}
+            VaultState::Error | VaultState::Offline | VaultState::Idle | VaultState::Syncing | VaultState::Conflict => {
+            }
         }
         for node in remaining.nodes {
             if let NodeStatus::Pending(item) =

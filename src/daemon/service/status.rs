@@ -133,7 +133,9 @@ impl OpenVault {
         }
         let problem = match &status {
             NodeStatus::Pending(item) => item.problem.clone().map(|problem| {
-                Problem::new(ErrorCode::Io, format!("{} failed", item.action)).cause(problem).hint("see `vaultfs queue`")
+                Problem::new(ErrorCode::Io, format!("{} failed", item.action))
+                    .cause(problem)
+                    .hint("see `vaultfs queue`")
             }),
             NodeStatus::Synced | NodeStatus::LocalOnly => None,
         };
@@ -197,10 +199,8 @@ impl OpenVault {
 
     fn totals_below(&self, folder: &LocalRow) -> Result<Totals, Problem> {
         let queue = self.engine.queue().map_err(|error| problems::of(ErrorCode::Io, &error))?;
-        let pending: BTreeMap<_, _> = queue
-            .into_iter()
-            .map(|item| (item.node, words::file_state(&NodeStatus::Pending(item))))
-            .collect();
+        let pending: BTreeMap<_, _> =
+            queue.into_iter().map(|item| (item.node, words::file_state(&NodeStatus::Pending(item)))).collect();
         let mut totals = Totals::default();
         self.walk(folder, &mut |row| {
             let state = match pending.get(&row.node) {

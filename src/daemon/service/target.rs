@@ -27,7 +27,10 @@ impl Located {
     pub(super) async fn row_if_any(&self) -> Result<Option<LocalRow>, Problem> {
         let (vault, path) = (Arc::clone(&self.vault), self.path.clone());
         blocking(move || {
-            vault.catalog.read(|view| view.local_at_path(&path)).map_err(|error| problems::catalog(&vault.name(), &error))
+            vault
+                .catalog
+                .read(|view| view.local_at_path(&path))
+                .map_err(|error| problems::catalog(&vault.name(), &error))
         })
         .await
     }
@@ -48,8 +51,9 @@ impl Daemon {
         }
         let records = self.mounts.records();
         let Some((mount, inside)) = mounts::resolve(&records, |record| &record.dir, Path::new(path)) else {
-            return Err(Problem::new(ErrorCode::OutsideVault, format!("{path} is in no mounted vault"))
-                .hint("mount its vault with `vaultfs mount`, or name the vault with --vault and give a path inside of it"));
+            return Err(Problem::new(ErrorCode::OutsideVault, format!("{path} is in no mounted vault")).hint(
+                "mount its vault with `vaultfs mount`, or name the vault with --vault and give a path inside of it",
+            ));
         };
         let vault = self.find(Some(&mount.vault.to_string())).await?;
         if let Some(named) = &target.vault

@@ -4,7 +4,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::control::protocol::{
-    AddVault, ErrorCode, Problem, RemoveVault, RenameVault, SetDefault, VaultDetails, VaultFilter, VaultList, VaultSummary,
+    AddVault, ErrorCode, Problem, RemoveVault, RenameVault, SetDefault, VaultDetails, VaultFilter, VaultList,
+    VaultSummary,
 };
 use crate::control::service::Reply;
 use crate::daemon::blocking::blocking;
@@ -45,7 +46,8 @@ impl Daemon {
             new.path = self.checked_root(&request.path).await?;
             let root = new.path.clone();
             // A folder that is a vault already, on another device or of an earlier registry, is that vault.
-            let known = blocking(move || vault_of(Path::new(&root)).map_err(|error| problems::of(ErrorCode::Io, &error)));
+            let known =
+                blocking(move || vault_of(Path::new(&root)).map_err(|error| problems::of(ErrorCode::Io, &error)));
             new.id = known.await?.unwrap_or(new.id);
         }
         let vault = self.update_registry(move |registry| registry.add(new).cloned()).await?;
@@ -86,7 +88,8 @@ impl Daemon {
         let vault = self.find(Some(&request.vault)).await?;
         let mut registry = self.load_registry().await?;
         registry.rename(vault.id, &request.name).map_err(|error| problems::registry(&error))?;
-        let below = |record: &&crate::daemon::mounts::MountRecord| record.vault == vault.id && record.all_under.is_some();
+        let below =
+            |record: &&crate::daemon::mounts::MountRecord| record.vault == vault.id && record.all_under.is_some();
         let common = self.mounts.records().iter().find(below).and_then(|record| record.all_under.clone());
         if common.is_some() {
             // Its folder in the common mount bears its name. A mount in use refuses, and nothing was renamed yet.

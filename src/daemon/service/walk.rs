@@ -66,9 +66,7 @@ impl OpenVault {
     ) -> Result<(), Problem> {
         match row.kind {
             NodeKind::File => visit(row),
-            NodeKind::Folder => {
-                self.walk(row, &mut |row| if row.kind == NodeKind::File { visit(row) } else { Ok(()) })
-            }
+            NodeKind::Folder => self.walk(row, &mut |row| if row.kind == NodeKind::File { visit(row) } else { Ok(()) }),
             NodeKind::Symlink | NodeKind::Special => Ok(()),
         }
     }

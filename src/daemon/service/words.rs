@@ -45,13 +45,11 @@ pub(super) fn vault_problem(vault: &str, status: &crate::sync::VaultStatus) -> O
             format!("vault {vault} cannot go on by itself"),
             "see `vaultfs queue` and `vaultfs doctor`",
         ),
-        VaultState::Offline
-        | VaultState::Idle
-        | VaultState::Syncing
-        | VaultState::Paused
-        | VaultState::Conflict => message.map(|message| {
-            Problem::new(ErrorCode::Io, format!("vault {vault}: {message}")).hint("see `vaultfs queue`")
-        }),
+        VaultState::Offline | VaultState::Idle | VaultState::Syncing | VaultState::Paused | VaultState::Conflict => {
+            message.map(|message| {
+                Problem::new(ErrorCode::Io, format!("vault {vault}: {message}")).hint("see `vaultfs queue`")
+            })
+        }
     }
 }
 
