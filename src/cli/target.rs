@@ -19,6 +19,13 @@ pub(super) fn target(path: Option<&Path>, vault: Option<String>) -> Result<Targe
     Ok(Target { vault, path: Some(absolute(path)?) })
 }
 
+/// An absolute path without links: a folder to mount on, where a link means the folder that it leads to.
+pub(super) fn folder(path: &Path) -> Result<String> {
+    let from_here = std::path::absolute(path)
+        .map_err(|error| CliError::io(format!("cannot tell where `{}` is", path.display()), &error))?;
+    text(&resolve_existing(&from_here))
+}
+
 /// An absolute path without links, except for its last name.
 pub(super) fn absolute(path: &Path) -> Result<String> {
     let from_here = std::path::absolute(path)

@@ -18,6 +18,17 @@ use crate::vaults::Vault;
 struct ActiveMount {
     record: MountRecord,
     mounted: MountedVault,
+    /// Mounted again from the record of an earlier daemon, and not asked for since: the first who asks for it gets it.
+    again: bool,
+}
+
+/// Why a mount is made.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Occasion {
+    /// Somebody asks for it.
+    Asked,
+    /// An earlier daemon had it.
+    Again,
 }
 
 /// The mounts of this daemon.
@@ -53,6 +64,18 @@ impl MountSet {
         records
     }
 
+    /// The mount of a vault that is mounted at `dir` again, and not asked for yet; an error if it is mounted otherwise.
+    fn already(&self, vault: &Vault, dir: &Path) -> Result<Option<MountRecord>, Problem> {
+        let mut active = self.active();
+        let Some(there) = active.iter_mut().find(|mount| mount.record.vault == vault.id) else { return Ok(None) };
+        if there.record.dir == dir && std::mem::take(&mut there.again) {
+            return Ok(Some(there.record.clone()));
+        }
+        let place = there.record.dir.display();
+        Err(Problem::new(ErrorCode::VaultInUse, format!("vault {} is already mounted at {place}", vault.name))
+            .hint(format!("use it there, or unmount it first with `vaultfs unmount {place}`")))
+    }
+
     /// Takes out the mounts that `chosen` chooses.
     fn take(&self, chosen: impl Fn(&MountRecord) -> bool) -> Vec<ActiveMount> {
         self.active().extract_if(.., |mount| chosen(&mount.record)).collect()
@@ -64,33 +87,37 @@ impl Daemon {
     pub(super) async fn mount_one(self: &Arc<Self>, vault: &Vault, dir: &Path) -> Result<Vec<MountRecord>, Problem> {
         let _changing = self.mounts.changing.lock().await;
         self.forget_unmounted().await;
-        Ok(vec![self.mount_at(vault, dir, None).await?])
+        Ok(vec![self.mount_at(vault, dir, None, Occasion::Asked).await?])
     }
 
-    /// Mounts every vault in a folder of its name below `dir`. All or nothing.
-    pub(super) async fn mount_all(self: &Arc<Self>, vaults: &[Vault], dir: &Path) -> Result<Vec<MountRecord>, Problem> {
+    /// Mounts every vault in a folder of its name below `dir`. One that cannot be mounted does not keep the others from it.
+    pub(super) async fn mount_all(
+        self: &Arc<Self>,
+        vaults: &[Vault],
+        dir: &Path,
+    ) -> Result<(Vec<MountRecord>, Vec<Problem>), Problem> {
         let _changing = self.mounts.changing.lock().await;
         self.forget_unmounted().await;
         let registry = self.load_registry().await?;
         let names: Vec<String> = registry.list().iter().map(|vault| vault.name.clone()).collect();
         let folder = dir.to_owned();
         blocking(move || check_common_folder(&folder, &names)).await?;
-        let before = self.mounts.records();
-        let mut made = Vec::new();
+        let (mut made, mut problems) = (Vec::new(), Vec::new());
         for vault in vaults {
-            match self.mount_below(vault, dir).await {
+            match self.mount_below(vault, dir, Occasion::Asked).await {
                 Ok(record) => made.push(record),
-                Err(problem) => {
-                    let new = |record: &MountRecord| made.contains(record) && !before.contains(record);
-                    self.unmount_where(new, Leave::Detached).await?;
-                    return Err(problem);
-                }
+                Err(problem) => problems.push(problem),
             }
         }
-        Ok(made)
+        Ok((made, problems))
     }
 
-    async fn mount_below(self: &Arc<Self>, vault: &Vault, dir: &Path) -> Result<MountRecord, Problem> {
+    async fn mount_below(
+        self: &Arc<Self>,
+        vault: &Vault,
+        dir: &Path,
+        occasion: Occasion,
+    ) -> Result<MountRecord, Problem> {
         let folder = dir.join(&vault.name);
         let made = folder.clone();
         blocking(move || match std::fs::create_dir(&made) {
@@ -99,7 +126,7 @@ impl Daemon {
             Err(error) => Err(Problem::new(ErrorCode::Io, format!("cannot make {}", made.display())).because(&error)),
         })
         .await?;
-        self.mount_at(vault, &folder, Some(dir.to_owned())).await
+        self.mount_at(vault, &folder, Some(dir.to_owned()), occasion).await
     }
 
     /// Mounts again what an earlier daemon had mounted.
@@ -107,8 +134,8 @@ impl Daemon {
         let vault = self.find(Some(&record.vault.to_string())).await?;
         let _changing = self.mounts.changing.lock().await;
         match &record.all_under {
-            Some(common) => self.mount_below(&vault, common).await?,
-            None => self.mount_at(&vault, &record.dir, None).await?,
+            Some(common) => self.mount_below(&vault, common, Occasion::Again).await?,
+            None => self.mount_at(&vault, &record.dir, None, Occasion::Again).await?,
         };
         Ok(())
     }
@@ -118,14 +145,10 @@ impl Daemon {
         vault: &Vault,
         dir: &Path,
         all_under: Option<PathBuf>,
+        occasion: Occasion,
     ) -> Result<MountRecord, Problem> {
-        if let Some(there) = self.mounts.records().into_iter().find(|record| record.vault == vault.id) {
-            if there.dir == dir {
-                return Ok(there);
-            }
-            let taken = format!("vault {} is already mounted at {}", vault.name, there.dir.display());
-            return Err(Problem::new(ErrorCode::VaultInUse, taken)
-                .hint(format!("use it there, or unmount it first with `vaultfs unmount {}`", there.dir.display())));
+        if let Some(there) = self.mounts.already(vault, dir)? {
+            return Ok(there);
         }
         self.refuse_own_folders(vault, dir)?;
         let open = self.open(vault).await?;
@@ -139,8 +162,10 @@ impl Daemon {
             blocking(move || MountedVault::mount(vfs, &place, &options).map_err(|error| problems::mount(&error)))
                 .await?;
         let record = MountRecord { vault: vault.id, dir: mounted.dir().to_owned(), all_under };
-        self.mounts.active().push(ActiveMount { record: record.clone(), mounted });
+        let again = occasion == Occasion::Again;
+        self.mounts.active().push(ActiveMount { record: record.clone(), mounted, again });
         self.record_mounts().await;
+        open.first_look().await;
         self.events.publish("mounted", Some(&vault.name), Some(&record.dir.display().to_string()), None);
         Ok(record)
     }
@@ -200,7 +225,7 @@ impl Daemon {
     ) -> Result<Vec<MountRecord>, Problem> {
         let mut failure = None;
         let mut gone = Vec::new();
-        for ActiveMount { record, mounted } in self.mounts.take(chosen) {
+        for ActiveMount { record, mounted, again } in self.mounts.take(chosen) {
             let outcome = blocking(move || {
                 Ok(match (mounted.unmount(), leave) {
                     (Ok(()), _) => Ok(()),
@@ -214,7 +239,7 @@ impl Daemon {
                 Err((mounted, error)) => {
                     failure.get_or_insert(problems::mount(&error));
                     if let Some(mounted) = mounted {
-                        self.mounts.active().push(ActiveMount { record, mounted });
+                        self.mounts.active().push(ActiveMount { record, mounted, again });
                     }
                 }
             }

@@ -25,7 +25,7 @@ use crate::fetch::{BlockFetcher, FetchConfig};
 use crate::provider::Provider;
 use crate::provider::local::{LocalConfig, LocalProvider, MarkerPolicy};
 use crate::rules::{RuleSettings, Rules};
-use crate::sync::{Engine, EngineConfig, EngineParts, recover};
+use crate::sync::{Engine, EngineConfig, EngineParts, VaultState, recover};
 use crate::sys::process;
 use crate::types::{Clock, VaultId};
 use crate::vaults::{ProviderKind, RegistryFile, Vault};
@@ -37,6 +37,9 @@ const OFFLINE_KEY: &str = "daemon.offline";
 
 /// How long the engine may take to finish what it is just doing.
 const ENGINE_GRACE: Duration = Duration::from_secs(10);
+
+/// How long a first mount waits for the names.
+const FIRST_LOOK: Duration = Duration::from_secs(10);
 
 /// How often the catalog is copied, for the day when its disk fails.
 const BACKUP_EVERY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -80,6 +83,8 @@ pub(super) struct OpenVault {
     pub(super) engine: Arc<Engine>,
     pub(super) rules: Arc<Rules>,
     vfs: Arc<VaultFs>,
+    /// It was listed before it was opened: its names are there at once.
+    was_listed: bool,
     pub(super) tasks: Tasks,
     pub(super) events: Arc<EventBus>,
     pub(super) registry: RegistryFile,
@@ -92,6 +97,7 @@ struct Stores {
     content: Arc<ContentStore>,
     paused: bool,
     offline: bool,
+    was_listed: bool,
 }
 
 impl OpenVault {
@@ -119,7 +125,7 @@ impl OpenVault {
         stores: Stores,
         rules: Arc<Rules>,
     ) -> Self {
-        let Stores { provider, catalog, content, paused, offline } = stores;
+        let Stores { provider, catalog, content, paused, offline, was_listed } = stores;
         let link = EngineLink::default();
         let fetcher = BlockFetcher::new(
             Arc::clone(&provider),
@@ -169,6 +175,7 @@ impl OpenVault {
             engine,
             rules,
             vfs,
+            was_listed,
             tasks: Tasks::default(),
             events: Arc::clone(&daemon.events),
             registry: daemon.registry.clone(),
@@ -202,6 +209,31 @@ impl OpenVault {
                 }
             }
         });
+    }
+
+    /// The first time, waits until the names are there: a mount that answers with an empty folder looks like a loss. Bounded,
+    /// because a large vault far away may take longer than anybody wants to wait.
+    pub(super) async fn first_look(self: &Arc<Self>) {
+        if self.was_listed {
+            return;
+        }
+        let look = async {
+            loop {
+                let mut news = self.engine.subscribe();
+                let vault = Arc::clone(self);
+                let known = blocking(move || {
+                    let state = vault.engine.status().map_err(|error| problems::of(ErrorCode::Io, &error))?.state;
+                    Ok(state != VaultState::Syncing)
+                });
+                match known.await {
+                    Ok(false) => drop(news.recv().await),
+                    Ok(true) | Err(_) => return,
+                }
+            }
+        };
+        if tokio::time::timeout(FIRST_LOOK, look).await.is_err() {
+            tracing::info!(vault = %self.id, "the first listing goes on in the background");
+        }
     }
 
     /// Its name at present.
@@ -310,9 +342,12 @@ fn open_stores(
     let recovered =
         recover(&catalog, &content, &names, device, &opened).map_err(|error| problems::of(ErrorCode::Io, &error))?;
     tracing::info!(vault = %vault.id, ?opened, ?recovered, "recovered");
-    let flags = catalog.read(|view| Ok((flag(view.meta(PAUSED_KEY)?)?, flag(view.meta(OFFLINE_KEY)?)?)));
-    let (paused, offline) = flags.map_err(|error| in_catalog(&error))?;
-    Ok(Stores { provider, catalog: Arc::new(catalog), content: Arc::new(content), paused, offline })
+    let known = catalog.read(|view| {
+        let listed = view.feed()?.last_full.is_some();
+        Ok((flag(view.meta(PAUSED_KEY)?)?, flag(view.meta(OFFLINE_KEY)?)?, listed))
+    });
+    let (paused, offline, was_listed) = known.map_err(|error| in_catalog(&error))?;
+    Ok(Stores { provider, catalog: Arc::new(catalog), content: Arc::new(content), paused, offline, was_listed })
 }
 
 fn open_provider(vault: &Vault, places: &Places) -> Result<Arc<dyn Provider>, Problem> {

@@ -1,1 +1,13 @@
-//! cli
+//! The program from outside: every command, its texts, its exit codes, a real daemon, real mounts.
+//!
+//! `words` checks texts that need no daemon, `vaults` the registry, `daemon` its life, `mounts` mounting and unmounting, `files`
+//! what becomes of files, `trouble` bad input. Each test is a device of its own ([`harness::Device`]).
+
+mod daemon;
+mod files;
+mod golden;
+mod harness;
+mod mounts;
+mod trouble;
+mod vaults;
+mod words;

@@ -19,7 +19,7 @@ pub(super) async fn run(context: &Context, arguments: MountArgs) -> Result {
         return Err(Cli::command().error(ErrorKind::MissingRequiredArgument, missing).into());
     }
     let daemon = context.daemon().await?;
-    let request = MountRequest { vault: arguments.name, dir: target::absolute(&arguments.dir)? };
+    let request = MountRequest { vault: arguments.name, dir: target::folder(&arguments.dir)? };
     // Listened to from before the mount, so that an unmount right after it is not missed.
     let mut events =
         if arguments.foreground { Some(daemon.open("events", &EventsQuery::default()).await?) } else { None };
@@ -28,11 +28,13 @@ pub(super) async fn run(context: &Context, arguments: MountArgs) -> Result {
         for mount in &mounted.mounts {
             context.output.note(format!("vault {} is mounted at {}", mount.vault, mount.dir));
         }
+        mounted.problems.iter().for_each(|problem| context.output.problem(problem));
         Ok(())
     })?;
     match &mut events {
         Some(events) => stay(context, &daemon, events, mounted.mounts, request.dir).await,
-        None => Ok(()),
+        None if mounted.problems.is_empty() => Ok(()),
+        None => Err(CliError::Quiet(1)),
     }
 }
 

@@ -12,7 +12,7 @@ use crate::control::protocol::{Target, UnmountReport, UnmountRequest, Unsent};
 
 pub(super) async fn run(context: &Context, arguments: UnmountArgs) -> Result {
     let daemon = context.daemon().await?;
-    let request = UnmountRequest { dir: target::absolute(&arguments.dir)? };
+    let request = UnmountRequest { dir: target::folder(&arguments.dir)? };
     if !arguments.wait {
         return now(context, &daemon, &request).await;
     }

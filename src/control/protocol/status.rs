@@ -39,8 +39,11 @@ pub struct MountInfo {
 /// `POST mounts`.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Mounted {
-    /// What was asked for is now mounted here; what was mounted there before is listed too.
+    /// What is mounted now.
     pub mounts: Vec<MountInfo>,
+    /// Vaults that could not be mounted with the others.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub problems: Vec<Problem>,
 }
 
 /// `POST mounts/unmount`.

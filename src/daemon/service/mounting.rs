@@ -15,8 +15,8 @@ const LISTED_PATHS: usize = 10;
 impl Daemon {
     pub(super) async fn make_mounts(self: &Arc<Self>, request: MountRequest) -> Reply<Mounted> {
         let dir = absolute(&request.dir)?;
-        let records = match &request.vault {
-            Some(name) => self.mount_one(&self.find(Some(name)).await?, dir).await?,
+        let (records, problems) = match &request.vault {
+            Some(name) => (self.mount_one(&self.find(Some(name)).await?, dir).await?, Vec::new()),
             None => {
                 let vaults = self.find_all(None).await?;
                 if vaults.is_empty() {
@@ -26,7 +26,7 @@ impl Daemon {
                 self.mount_all(&vaults, dir).await?
             }
         };
-        Ok(Mounted { mounts: self.mount_infos(&records).await })
+        Ok(Mounted { mounts: self.mount_infos(&records).await, problems })
     }
 
     pub(super) async fn take_mounts_away(self: &Arc<Self>, request: UnmountRequest) -> Reply<UnmountReport> {

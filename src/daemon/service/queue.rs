@@ -10,9 +10,9 @@ use crate::control::protocol::{
     SyncMode, SyncReport, SyncRequest, Target, VaultFilter, WaitReport, WaitRequest,
 };
 use crate::control::service::Reply;
+use crate::daemon::Daemon;
 use crate::daemon::blocking::blocking;
 use crate::daemon::vault::OpenVault;
-use crate::daemon::Daemon;
 use crate::sync::{NodeStatus, SyncError, VaultState};
 use crate::types::NodeId;
 

@@ -54,8 +54,9 @@ impl Daemon {
         self.events.publish("vault-added", Some(&vault.name), None, None);
         for common in self.common_folders() {
             // The vault is there, whatever becomes of its mount.
-            if let Err(problem) = self.mount_all(std::slice::from_ref(&vault), &common).await {
-                self.report(problem);
+            match self.mount_all(std::slice::from_ref(&vault), &common).await {
+                Ok((_, problems)) => problems.into_iter().for_each(|problem| self.report(problem)),
+                Err(problem) => self.report(problem),
             }
         }
         Ok(self.summary(&vault))
@@ -101,7 +102,8 @@ impl Daemon {
             open.set_name(&renamed.name);
         }
         if let Some(common) = common {
-            self.mount_all(std::slice::from_ref(&renamed), &common).await?;
+            let (_, problems) = self.mount_all(std::slice::from_ref(&renamed), &common).await?;
+            problems.into_iter().next().map_or(Ok(()), Err)?;
         }
         self.events.publish("vault-changed", Some(&renamed.name), None, Some(format!("was {}", vault.name)));
         Ok(self.summary(&renamed))
