@@ -5,15 +5,38 @@
 //! Owner of: `blocks/`, `staging/`, `history/` of one vault. Synchronous; knows neither the catalog nor a provider.
 //! Files are named by ids and hashes, never by names that came from outside.
 
+mod block_index;
+mod block_map;
+mod cached;
+mod digest;
+mod evict;
+mod files;
+mod kept;
+mod promote;
+mod record;
 mod request;
+mod scan;
+mod staged;
+mod staged_read;
+mod store;
+
+#[cfg(test)]
+mod tests;
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
+pub use cached::CachedFile;
 pub use request::{FetchDone, FetchError, FetchRequest, Urgency};
+pub use staged::StagedFile;
+
+use block_index::Key;
+use files::{CACHED, IoContext, KEPT, STAGED, lock};
+use store::StoreCore;
 
 use crate::catalog::Version;
-use crate::types::{BlockIndex, BlockRun, ByteRange, Clock, ContentHash, HashKind, StagedId, Timestamp, VaultId};
+use crate::sys;
+use crate::types::{BlockRun, Clock, StagedId, Timestamp, VaultId};
 
 /// Why bytes cannot be had or kept.
 #[derive(Debug, thiserror::Error)]
@@ -83,203 +106,131 @@ pub enum ReadOutcome {
     Missing(Vec<BlockRun>),
 }
 
-/// The store of one vault.
-pub struct ContentStore {}
+/// The store of one vault. Cheap to share behind an `Arc`; every method may be called from any thread.
+pub struct ContentStore {
+    core: Arc<StoreCore>,
+}
 
-#[expect(missing_docs, reason = "skeleton")]
 impl ContentStore {
-    /// Opens the store, creating its folders (0700), dropping temporary files.
-    pub fn open(_dirs: ContentDirs, _vault: VaultId, _budget: Budget, _clock: Arc<dyn Clock>) -> Result<Self> {
-        unimplemented!()
+    /// Opens the store, creating its folders (0700), dropping temporary files and what a crash left half done.
+    pub fn open(dirs: ContentDirs, vault: VaultId, budget: Budget, clock: Arc<dyn Clock>) -> Result<Self> {
+        for (what, folder) in [(CACHED, &dirs.blocks), (STAGED, &dirs.staging), (KEPT, &dirs.history)] {
+            files::create_private_dir(folder).context(what, "create", folder)?;
+        }
+        let usage = scan::clean_blocks(&dirs.blocks).context(CACHED, "scan", &dirs.blocks)?;
+        scan::clean_staging(&dirs.staging).context(STAGED, "scan", &dirs.staging)?;
+        scan::clean_temporary(&dirs.history).context(KEPT, "scan", &dirs.history)?;
+        Ok(Self { core: Arc::new(StoreCore::new(dirs, vault, budget, clock, usage)) })
     }
 
-    /// The cache file of a version, created empty if there is none. The same object for the same version while anybody holds it.
-    pub fn cached(&self, _version: &Version) -> Result<Arc<CachedFile>> {
-        unimplemented!()
+    /// The cache file of a version, empty if there is none. The same object for the same version while anybody holds it.
+    pub fn cached(&self, version: &Version) -> Result<Arc<CachedFile>> {
+        self.core.open_cached(version)
     }
-    /// The cache file of a version if bytes of it are here.
-    pub fn cached_if_present(&self, _version: &Version) -> Result<Option<Arc<CachedFile>>> {
-        unimplemented!()
+
+    /// The cache file of a version if bytes of it are here. An empty version is always here.
+    pub fn cached_if_present(&self, version: &Version) -> Result<Option<Arc<CachedFile>>> {
+        let file = self.core.open_cached(version)?;
+        Ok((version.size == 0 || file.present_bytes() > 0).then_some(file))
     }
+
     /// Bytes of this version that are here.
-    pub fn cached_bytes(&self, _version: &Version) -> u64 {
-        unimplemented!()
+    pub fn cached_bytes(&self, version: &Version) -> u64 {
+        self.core.open_cached(version).map_or(0, |file| file.present_bytes())
     }
-    /// Drops every block of a version (not while `pinned` or held open by a reader: then blocks are dropped as far as allowed).
+
+    /// Drops every block of a version, unless it is pinned. Somebody who has it open finds the blocks missing and fetches them again.
     /// Returns the bytes freed.
-    pub fn evict(&self, _version: &Version) -> Result<u64> {
-        unimplemented!()
+    pub fn evict(&self, version: &Version) -> Result<u64> {
+        if lock(&self.core.pinned).contains(&Key::of(version)) {
+            return Ok(0);
+        }
+        self.reject(version)
     }
-    /// Tells the store which versions must be kept (pins).
-    pub fn set_pinned(&self, _version: &Version, _pinned: bool) -> Result<()> {
-        unimplemented!()
+
+    /// Drops every block of a version whose content proved wrong as a whole, pinned or not. Returns the bytes freed.
+    pub fn reject(&self, version: &Version) -> Result<u64> {
+        let file = self.core.open_cached(version)?;
+        let freed = file.evict_all()?;
+        self.core.remove_if_unused(file)?;
+        Ok(freed)
     }
+
+    /// Tells the store which versions must be kept (pins). Forgotten when the store is closed: the catalog knows them.
+    pub fn set_pinned(&self, version: &Version, pinned: bool) -> Result<()> {
+        let mut all = lock(&self.core.pinned);
+        if pinned {
+            all.insert(Key::of(version));
+        } else {
+            all.remove(&Key::of(version));
+        }
+        Ok(())
+    }
+
     /// Bytes of cached blocks on disk.
     pub fn cache_usage(&self) -> u64 {
-        unimplemented!()
+        self.core.usage()
     }
-    /// Bytes under staging.
+
+    /// Cached blocks that were found damaged and dropped since the store was opened.
+    pub fn rotten_blocks(&self) -> u64 {
+        self.core.rotten_blocks()
+    }
+
+    /// Bytes of disk under staging.
     pub fn staging_usage(&self) -> u64 {
-        unimplemented!()
+        scan::allocated_in(&self.core.dirs.staging).unwrap_or_else(|error| {
+            tracing::warn!(%error, "staging cannot be measured");
+            0
+        })
     }
 
     /// New staged bytes: empty, or (`over`) an overlay of a version whose unwritten blocks are still that version's.
-    pub fn stage(&self, _id: StagedId, _over: Option<&Version>) -> Result<Arc<StagedFile>> {
-        unimplemented!()
+    pub fn stage(&self, id: StagedId, over: Option<&Version>) -> Result<Arc<StagedFile>> {
+        self.core.reserve_staged(0, STAGED)?;
+        let mut table = self.core.staged.lock();
+        let file = Arc::new(StagedFile::create(Arc::clone(&self.core), id, over)?);
+        table.insert(id, &file);
+        Ok(file)
     }
+
     /// Existing staged bytes. The same object for the same id while anybody holds it.
-    pub fn staged(&self, _id: StagedId) -> Result<Arc<StagedFile>> {
-        unimplemented!()
+    pub fn staged(&self, id: StagedId) -> Result<Arc<StagedFile>> {
+        let mut table = self.core.staged.lock();
+        if let Some(file) = table.get(&id) {
+            return Ok(file);
+        }
+        let file = Arc::new(StagedFile::open(Arc::clone(&self.core), id)?);
+        table.insert(id, &file);
+        Ok(file)
     }
+
     /// Ids of everything under staging, for recovery.
     pub fn staged_ids(&self) -> Result<Vec<StagedId>> {
-        unimplemented!()
+        scan::staged_ids(&self.core.dirs.staging).context(STAGED, "list", &self.core.dirs.staging)
     }
-    /// The self-describing record of staged bytes; `None` if there is none or it does not verify.
-    pub fn record(&self, _id: StagedId) -> Result<Option<StagedRecord>> {
-        unimplemented!()
-    }
-    /// Removes staged bytes. Open handles keep reading.
-    pub fn discard(&self, _id: StagedId) -> Result<()> {
-        unimplemented!()
-    }
-    /// After an upload: the staged bytes (complete, of the given generation) become the cached blocks of `version`, without a copy.
-    /// Blocks are checksummed on the way. Open handles keep reading.
-    pub fn promote(&self, _staged: &StagedFile, _version: &Version) -> Result<Arc<CachedFile>> {
-        unimplemented!()
-    }
-    /// Moves complete staged bytes to `history/` and returns the file name there.
-    pub fn keep_staged(&self, _staged: &StagedFile) -> Result<String> {
-        unimplemented!()
-    }
-    /// Copies any reader's bytes to `history/` (durable before it returns) and returns the file name there.
-    pub fn keep_copy(&self, _reader: &mut dyn std::io::Read) -> Result<String> {
-        unimplemented!()
-    }
-    /// Opens a kept version.
-    pub fn open_kept(&self, _file: &str) -> Result<std::fs::File> {
-        unimplemented!()
-    }
-    pub fn discard_kept(&self, _file: &str) -> Result<()> {
-        unimplemented!()
-    }
-}
 
-/// Sparse file of one provider version, with a checksum per present block.
-pub struct CachedFile {}
+    /// The self-describing record of staged bytes; `None` if there is none, it does not verify, or it is another's.
+    pub fn record(&self, id: StagedId) -> Result<Option<StagedRecord>> {
+        let record = record::read(&self.core.staged_path(id).with_extension(scan::RECORD))?;
+        Ok(record.filter(|record| record.id == id && record.vault == self.core.vault))
+    }
 
-#[expect(missing_docs, reason = "skeleton")]
-impl CachedFile {
-    pub fn version(&self) -> &Version {
-        unimplemented!()
-    }
-    /// Fills `buffer` from `offset` (the range must lie within the size), verifying every touched block.
-    pub fn read(&self, _offset: u64, _buffer: &mut [u8]) -> Result<ReadOutcome> {
-        unimplemented!()
-    }
-    /// Runs of blocks in `range` that are not here.
-    pub fn missing(&self, _range: ByteRange) -> Vec<BlockRun> {
-        unimplemented!()
-    }
-    /// Stores consecutive whole blocks from `start` (the last one of the file may be short). Evicts others if the budget asks for it.
-    pub fn fill(&self, _start: BlockIndex, _bytes: &[u8]) -> Result<()> {
-        unimplemented!()
-    }
-    pub fn is_complete(&self) -> bool {
-        unimplemented!()
-    }
-    pub fn present_bytes(&self) -> u64 {
-        unimplemented!()
-    }
-}
-
-/// Staged bytes: a sparse file, and for overlays the map of the blocks that are here. Safe for concurrent use.
-pub struct StagedFile {}
-
-#[expect(missing_docs, reason = "skeleton")]
-impl StagedFile {
-    pub fn id(&self) -> StagedId {
-        unimplemented!()
-    }
-    pub fn size(&self) -> u64 {
-        unimplemented!()
-    }
-    /// Counts writes; a reader that sees the same generation before and after has read one version.
-    pub fn generation(&self) -> u64 {
-        unimplemented!()
-    }
-    /// The version below, while blocks of it are still missing here.
-    pub fn overlay_base(&self) -> Option<Version> {
-        unimplemented!()
-    }
-    /// Base blocks that must be filled in before a write of `range` (partly overwritten blocks that are not here).
-    pub fn missing_for_write(&self, _range: ByteRange) -> Vec<BlockRun> {
-        unimplemented!()
-    }
-    /// Base blocks of `range` that are not here.
-    pub fn missing(&self, _range: ByteRange) -> Vec<BlockRun> {
-        unimplemented!()
-    }
-    /// Puts base bytes (whole blocks of the *base* version from `start`) where nothing was written here. Does not count as a write.
-    pub fn fill_base(&self, _start: BlockIndex, _bytes: &[u8]) -> Result<()> {
-        unimplemented!()
-    }
-    /// `Missing` as for cached files; holes are zeros.
-    pub fn read(&self, _offset: u64, _buffer: &mut [u8]) -> Result<ReadOutcome> {
-        unimplemented!()
-    }
-    /// Writes; grows the file. `missing_for_write` must be empty for the range.
-    pub fn write(&self, _offset: u64, _bytes: &[u8]) -> Result<()> {
-        unimplemented!()
-    }
-    /// Writes at the end, atomically with other appends; returns the offset.
-    pub fn append(&self, _bytes: &[u8]) -> Result<u64> {
-        unimplemented!()
-    }
-    /// Shrinks or grows (the block at the new end must be here if it is partly kept: see `missing_for_write` of that byte).
-    pub fn truncate(&self, _size: u64) -> Result<()> {
-        unimplemented!()
-    }
-    /// posix_fallocate: reserves disk space for `range`, growing the file unless `keep_size`.
-    pub fn allocate(&self, _range: ByteRange, _keep_size: bool) -> Result<()> {
-        unimplemented!()
-    }
-    /// Zeroes `range` and frees its blocks; the size stays. Partly covered blocks must be here.
-    pub fn punch(&self, _range: ByteRange) -> Result<()> {
-        unimplemented!()
-    }
-    /// SEEK_DATA; base blocks count as data. `None`: no data after `offset`.
-    pub fn seek_data(&self, _offset: u64) -> Result<Option<u64>> {
-        unimplemented!()
-    }
-    /// SEEK_HOLE.
-    pub fn seek_hole(&self, _offset: u64) -> Result<u64> {
-        unimplemented!()
-    }
-    /// Bytes allocated on disk, for `st_blocks`.
-    pub fn allocated_bytes(&self) -> u64 {
-        unimplemented!()
-    }
-    /// Makes data and block map durable.
-    pub fn sync(&self) -> Result<()> {
-        unimplemented!()
-    }
-    /// Writes the self-describing record durably (temp, fsync, rename, fsync of the folder).
-    pub fn write_record(&self, _record: &StagedRecord) -> Result<()> {
-        unimplemented!()
-    }
-    /// Hash of the whole content in the given algorithm; `Superseded` if it was written to meanwhile. All blocks must be here.
-    /// Records per-block checksums, so that rot before the upload is found by the next read (`StagedDamaged`).
-    pub fn hash(&self, _kind: HashKind) -> Result<(ContentHash, u64)> {
-        unimplemented!()
-    }
-    /// Fills `buffer` for an upload of `generation`; `Superseded` if the bytes are no longer of that generation.
-    pub fn read_generation(&self, _generation: u64, _offset: u64, _buffer: &mut [u8]) -> Result<()> {
-        unimplemented!()
-    }
-    /// True while a failed fsync makes the bytes suspect: every later `sync` fails until they are rewritten.
-    pub fn is_suspect(&self) -> bool {
-        unimplemented!()
+    /// Removes staged bytes; ones that are not there are fine. Open handles keep reading.
+    pub fn discard(&self, id: StagedId) -> Result<()> {
+        let live = self.core.staged.lock().remove(&id);
+        // Under its lock, so that no sync or copy in progress gives it a name again.
+        let mut state = live.as_ref().map(|file| file.freeze());
+        if let Some(state) = &mut state {
+            state.discarded = true;
+        }
+        // The record first: bytes without one are collected, never restored. The map last: data without it would look complete.
+        let data = self.core.staged_path(id);
+        for path in [data.with_extension(scan::RECORD), data.clone(), data.with_extension(scan::MAP)] {
+            files::remove_if_there(&path).context(STAGED, "remove", &path)?;
+            sys::failpoint::reach("discard-step");
+        }
+        Ok(())
     }
 }
 

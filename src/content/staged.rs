@@ -1,0 +1,445 @@
+//! Staged bytes: what was written here and the provider does not have yet.
+//!
+//! Owner of: `staging/<id>` (sparse data; its length is the size) and, while base blocks are missing, `staging/<id>.map`.
+//! Invariants: bytes are in the file before `write` returns, so that they survive the process; `sync` makes data durable before the
+//! map that points at it. Changes take the state exclusively and count the generation, so whoever reads under the shared
+//! lock sees one generation. An inode that the cache or `history/` may share is never written: the first change after
+//! [`super::ContentStore::promote`] or [`super::ContentStore::keep_staged`] moves to a copy.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::{FileExt, MetadataExt};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, RwLock, RwLockWriteGuard};
+
+use super::block_map::BlockMap;
+use super::digest::{Digest, byte_len};
+use super::files::{self, IoContext, STAGED, exclusive, invalid, shared};
+use super::scan::{MAP, RECORD};
+use super::store::StoreCore;
+use super::{ContentError, Result, StagedRecord, record};
+use crate::catalog::Version;
+use crate::sys::{disk, durable, failpoint};
+use crate::types::{BLOCK_BYTES, BlockIndex, BlockRun, ByteRange, StagedId};
+
+/// Staged bytes: a sparse file, and for overlays the map of the blocks that are here. Safe for concurrent use.
+pub struct StagedFile {
+    pub(super) core: Arc<StoreCore>,
+    pub(super) id: StagedId,
+    pub(super) state: RwLock<State>,
+    /// Changed under the exclusive lock only.
+    pub(super) generation: AtomicU64,
+    /// Changed under the exclusive lock only.
+    size: AtomicU64,
+    suspect: AtomicBool,
+    names_durable: AtomicBool,
+}
+
+pub(super) struct State {
+    pub(super) data: Arc<File>,
+    /// `None` once nothing of a base is missing.
+    pub(super) overlay: Option<BlockMap>,
+    /// Checksums of the blocks of the present generation.
+    pub(super) checksums: Option<Vec<Digest>>,
+    /// Somebody else may read this inode for ever: it is copied before it is changed.
+    pub(super) inode_shared: bool,
+    /// The names are gone.
+    pub(super) discarded: bool,
+}
+
+impl StagedFile {
+    pub(super) fn create(core: Arc<StoreCore>, id: StagedId, over: Option<&Version>) -> Result<Self> {
+        let (data_path, map_path) = (core.staged_path(id), core.staged_path(id).with_extension(MAP));
+        let size = over.map_or(0, |base| base.size);
+        // The map first: data without its map would look complete.
+        let overlay = match over {
+            Some(base) if base.size > 0 => {
+                Some(BlockMap::create(&map_path, base, core.boot).context(STAGED, "create", &map_path)?)
+            }
+            Some(_) | None => None,
+        };
+        failpoint::reach("stage-map-written");
+        let created = files::create_new(&data_path).and_then(|data| data.set_len(size).map(|()| data));
+        match created {
+            Ok(data) => Ok(Self::with_parts(core, id, data, overlay, size, false)),
+            Err(error) => {
+                // A map beside data that it was not made for would hide that data.
+                if overlay.is_some() {
+                    files::remove_if_there(&map_path).context(STAGED, "remove", &map_path)?;
+                }
+                Err(error).context(STAGED, "create", &data_path)
+            }
+        }
+    }
+
+    pub(super) fn open(core: Arc<StoreCore>, id: StagedId) -> Result<Self> {
+        let (data_path, map_path) = (core.staged_path(id), core.staged_path(id).with_extension(MAP));
+        let Some(data) = files::open_existing(&data_path).context(STAGED, "open", &data_path)? else {
+            return Err(ContentError::StagedMissing(id));
+        };
+        let metadata = data.metadata().context(STAGED, "stat", &data_path)?;
+        let size = metadata.len();
+        let overlay = match BlockMap::open(&map_path, &data, size, core.boot).context(STAGED, "open", &map_path)? {
+            // Without a believable map nobody can say which blocks are here.
+            Some(None) => return Err(ContentError::StagedDamaged { id, block: 0 }),
+            Some(Some(map)) if !map.is_complete() || !map.fresh().is_empty() => Some(map),
+            Some(Some(_)) => {
+                files::remove_if_there(&map_path).context(STAGED, "remove", &map_path)?;
+                None
+            }
+            None => None,
+        };
+        Ok(Self::with_parts(core, id, data, overlay, size, metadata.nlink() > 1))
+    }
+
+    fn with_parts(
+        core: Arc<StoreCore>,
+        id: StagedId,
+        data: File,
+        overlay: Option<BlockMap>,
+        size: u64,
+        inode_shared: bool,
+    ) -> Self {
+        let state = State { data: Arc::new(data), overlay, checksums: None, inode_shared, discarded: false };
+        Self {
+            core,
+            id,
+            state: RwLock::new(state),
+            generation: AtomicU64::new(0),
+            size: AtomicU64::new(size),
+            suspect: AtomicBool::new(false),
+            names_durable: AtomicBool::new(false),
+        }
+    }
+
+    /// Names it.
+    pub fn id(&self) -> StagedId {
+        self.id
+    }
+
+    /// Bytes.
+    pub fn size(&self) -> u64 {
+        self.size.load(Ordering::Acquire)
+    }
+
+    /// Counts changes of the bytes since the file was opened; a reader that sees the same generation before and after has read one
+    /// version.
+    pub fn generation(&self) -> u64 {
+        self.generation.load(Ordering::Acquire)
+    }
+
+    /// The version below, while blocks of it are still missing here.
+    pub fn overlay_base(&self) -> Option<Version> {
+        let state = shared(&self.state);
+        state.overlay.as_ref().filter(|map| !map.is_complete()).map(|map| map.base().clone())
+    }
+
+    /// Base blocks that must be filled in before a write of `range` (partly overwritten blocks that are not here).
+    pub fn missing_for_write(&self, range: ByteRange) -> Vec<BlockRun> {
+        shared(&self.state).overlay.as_ref().map_or_else(Vec::new, |map| map.missing_for_write(range))
+    }
+
+    /// Base blocks of `range` that are not here.
+    pub fn missing(&self, range: ByteRange) -> Vec<BlockRun> {
+        shared(&self.state).missing(range)
+    }
+
+    /// Puts base bytes (whole blocks of the *base* version from `start`) where nothing was written here. Does not count as a write.
+    pub fn fill_base(&self, start: BlockIndex, bytes: &[u8]) -> Result<()> {
+        self.core.reserve_staged(byte_len(bytes), STAGED)?;
+        let mut state = exclusive(&self.state);
+        let path = self.path();
+        let State { data, overlay: Some(map), .. } = &mut *state else { return Ok(()) };
+        if start.0 > map.base().size.div_ceil(BLOCK_BYTES) {
+            return Err(invalid("fill", &path, "the blocks are beyond the end of the base"));
+        }
+        let given = ByteRange::at(start.start(), byte_len(bytes));
+        if given.end > map.base().size || (given.end != map.base().size && !given.end.is_multiple_of(BLOCK_BYTES)) {
+            return Err(invalid("fill", &path, "the bytes are not whole blocks of the base"));
+        }
+        for run in map.missing(given) {
+            let part = run.bytes(map.limit());
+            let (from, to) = (part.start - given.start, part.end - given.start);
+            let indexes = [from, to].map(|at| usize::try_from(at).unwrap_or(usize::MAX));
+            data.write_all_at(&bytes[indexes[0]..indexes[1]], part.start).context(STAGED, "write", &path)?;
+            failpoint::reach("fill-base-written");
+            map.mark_fresh(run).context(STAGED, "write", &path)?;
+        }
+        Ok(())
+    }
+
+    /// Writes; grows the file. `missing_for_write` must be empty for the range.
+    pub fn write(&self, offset: u64, bytes: &[u8]) -> Result<()> {
+        self.reserve(ByteRange::at(offset, byte_len(bytes)))?;
+        let mut state = exclusive(&self.state);
+        self.write_locked(&mut state, offset, bytes)
+    }
+
+    /// Writes at the end, atomically with other appends; returns the offset.
+    pub fn append(&self, bytes: &[u8]) -> Result<u64> {
+        self.core.reserve_staged(byte_len(bytes), STAGED)?;
+        let mut state = exclusive(&self.state);
+        let offset = self.size();
+        self.write_locked(&mut state, offset, bytes)?;
+        Ok(offset)
+    }
+
+    /// Shrinks or grows. Base blocks need not be here: what is cut off never comes back.
+    pub fn truncate(&self, size: u64) -> Result<()> {
+        let path = self.path();
+        let mut state = exclusive(&self.state);
+        if size == self.size() {
+            return Ok(());
+        }
+        self.begin_change(&mut state, size)?;
+        state.data.set_len(size).context(STAGED, "resize", &path)?;
+        failpoint::reach("truncate-data-cut");
+        self.size.store(size, Ordering::Release);
+        if let Some(map) = &mut state.overlay {
+            map.limit_to(size).context(STAGED, "write", &path)?;
+        }
+        if size == 0 {
+            // Nothing of what a failed fsync may have lost is left.
+            self.suspect.store(false, Ordering::Release);
+        }
+        Ok(())
+    }
+
+    /// posix_fallocate: reserves disk space for `range`, growing the file unless `keep_size`. A file system that cannot reserve only grows.
+    pub fn allocate(&self, range: ByteRange, keep_size: bool) -> Result<()> {
+        self.core.reserve_staged(range.len().saturating_sub(self.allocated_bytes()), STAGED)?;
+        let path = self.path();
+        let mut state = exclusive(&self.state);
+        let grows = !keep_size && range.end > self.size();
+        if grows || state.inode_shared {
+            self.begin_change(&mut state, u64::MAX)?;
+        }
+        match disk::allocate(&state.data, range, keep_size) {
+            Err(error) if error.raw_os_error() == Some(libc::EOPNOTSUPP) => {
+                if grows {
+                    state.data.set_len(range.end).context(STAGED, "resize", &path)?;
+                }
+            }
+            result => result.context(STAGED, "allocate", &path)?,
+        }
+        if grows {
+            self.size.store(range.end, Ordering::Release);
+        }
+        Ok(())
+    }
+
+    /// Zeroes `range` and frees its blocks; the size stays. Partly covered blocks must be here.
+    pub fn punch(&self, range: ByteRange) -> Result<()> {
+        let path = self.path();
+        let mut state = exclusive(&self.state);
+        let range = range.clamp_to(self.size());
+        if range.is_empty() {
+            return Ok(());
+        }
+        state.check_writable(range).map_err(|reason| invalid("punch", &path, reason))?;
+        self.begin_change(&mut state, u64::MAX)?;
+        let State { data, overlay, .. } = &mut *state;
+        let Some(map) = overlay else { return make_zero(data, range).context(STAGED, "punch", &path) };
+        // Below the limit only whole blocks become holes.
+        let covered = map.covered(range);
+        let inner = if covered.is_empty() {
+            ByteRange::new(range.end.min(map.limit().max(range.start)), range.end)
+        } else {
+            let end = if covered.bytes(map.limit()).end == map.limit() { range.end } else { covered.end.start() };
+            ByteRange::new(covered.start.start(), end)
+        };
+        write_zeros(data, ByteRange::new(range.start, inner.start)).context(STAGED, "write", &path)?;
+        make_zero(data, inner).context(STAGED, "punch", &path)?;
+        write_zeros(data, ByteRange::new(inner.end, range.end)).context(STAGED, "write", &path)?;
+        map.mark_zero(covered).context(STAGED, "write", &path)
+    }
+
+    /// Bytes allocated on disk, for `st_blocks`. Base bytes that are not here count nothing.
+    pub fn allocated_bytes(&self) -> u64 {
+        disk::allocated_bytes(&shared(&self.state).data).unwrap_or_else(|error| {
+            tracing::warn!(%error, id = %self.id, "staged bytes cannot be asked for their size on disk");
+            0
+        })
+    }
+
+    /// Makes data, block map and names durable. After a failure the bytes are suspect: the kernel may have dropped what it could not
+    /// write, so a later success would prove nothing.
+    pub fn sync(&self) -> Result<()> {
+        let path = self.path();
+        if self.is_suspect() {
+            return Err(io::Error::from_raw_os_error(libc::EIO)).context(STAGED, "sync", &path);
+        }
+        let result = self.sync_all_parts();
+        if result.is_err() {
+            self.suspect.store(true, Ordering::Release);
+        }
+        result
+    }
+
+    /// Writes the self-describing record durably (temp, fsync, rename, fsync of the folder).
+    pub fn write_record(&self, record: &StagedRecord) -> Result<()> {
+        let state = shared(&self.state);
+        if state.discarded {
+            return Err(ContentError::StagedMissing(self.id));
+        }
+        record::write(&self.core.dirs.staging, &self.path().with_extension(RECORD), record)?;
+        // The folder was synced with the record's name, and so were the names of data and map.
+        self.names_durable.store(true, Ordering::Release);
+        Ok(())
+    }
+
+    /// True while a failed fsync makes the bytes suspect: every later `sync` fails until they are cut to nothing and
+    /// written again.
+    pub fn is_suspect(&self) -> bool {
+        self.suspect.load(Ordering::Acquire)
+    }
+
+    pub(super) fn path(&self) -> PathBuf {
+        self.core.staged_path(self.id)
+    }
+
+    fn sync_all_parts(&self) -> Result<()> {
+        let (path, map_path) = (self.path(), self.path().with_extension(MAP));
+        // Writers go on while the disk works.
+        let (data, fresh) = {
+            let state = shared(&self.state);
+            (Arc::clone(&state.data), state.overlay.as_ref().map_or_else(Vec::new, BlockMap::fresh))
+        };
+        durable::sync_data(&data).context(STAGED, "sync", &path)?;
+        failpoint::reach("sync-data-durable");
+        let map = {
+            let mut state = exclusive(&self.state);
+            if let Some(map) = &mut state.overlay {
+                map.settle(&fresh).context(STAGED, "write", &map_path)?;
+            }
+            let finished = state.overlay.take_if(|map| map.is_complete() && map.fresh().is_empty());
+            if finished.is_some() && !state.discarded {
+                files::remove_if_there(&map_path).context(STAGED, "remove", &map_path)?;
+            }
+            state.overlay.as_ref().map(BlockMap::file)
+        };
+        if let Some(map) = map {
+            durable::sync_data(&map).context(STAGED, "sync", &map_path)?;
+        }
+        if !self.names_durable.load(Ordering::Acquire) {
+            let folder = &self.core.dirs.staging;
+            durable::sync_directory(folder).context(STAGED, "sync", folder)?;
+            self.names_durable.store(true, Ordering::Release);
+        }
+        Ok(())
+    }
+
+    /// Space for a write. Overwriting what is allocated needs none, so that a full disk does not stop it.
+    fn reserve(&self, range: ByteRange) -> Result<()> {
+        match self.core.reserve_staged(range.len(), STAGED) {
+            Err(ContentError::NoSpace { .. })
+                if disk::data_bytes(&shared(&self.state).data, range).is_ok_and(|data| data == range.len()) =>
+            {
+                Ok(())
+            }
+            result => result,
+        }
+    }
+
+    fn write_locked(&self, state: &mut State, offset: u64, bytes: &[u8]) -> Result<()> {
+        let path = self.path();
+        if bytes.is_empty() {
+            return Ok(());
+        }
+        let range = ByteRange::at(offset, byte_len(bytes));
+        if i64::try_from(range.end).is_err() {
+            return Err(io::Error::from_raw_os_error(libc::EFBIG)).context(STAGED, "write", &path);
+        }
+        state.check_writable(range).map_err(|reason| invalid("write", &path, reason))?;
+        self.begin_change(state, u64::MAX)?;
+        let mut written = state.data.write_all_at(bytes, offset).context(STAGED, "write", &path);
+        if let Err(ContentError::NoSpace { .. }) = written
+            && self.core.evict_least_recent(range.len())? > 0
+        {
+            // The disk was fuller than it had said (a quota, another writer): once more, over what was written in part.
+            written = state.data.write_all_at(bytes, offset).context(STAGED, "write", &path);
+        }
+        if let Err(error) = written {
+            // A part may have been written beyond the end; the length of the file is its size.
+            if range.end > self.size() {
+                state.data.set_len(self.size()).context(STAGED, "resize", &path)?;
+            }
+            return Err(error);
+        }
+        failpoint::reach("write-data-written");
+        if let Some(map) = &mut state.overlay {
+            let covered = map.covered(range);
+            map.mark_fresh(covered).context(STAGED, "write", &path)?;
+        }
+        self.size.fetch_max(range.end, Ordering::AcqRel);
+        Ok(())
+    }
+
+    /// Before bytes change: a new generation, no checksums, an inode of our own. Bytes from `keep` on are about to go.
+    fn begin_change(&self, state: &mut State, keep: u64) -> Result<()> {
+        if state.inode_shared {
+            self.move_to_copy(state, keep)?;
+        }
+        self.generation.fetch_add(1, Ordering::AcqRel);
+        state.checksums = None;
+        Ok(())
+    }
+
+    /// Leaves the present inode to whoever shares it. Durable before the name changes hands.
+    fn move_to_copy(&self, state: &mut State, keep: u64) -> Result<()> {
+        let (path, folder) = (self.path(), &self.core.dirs.staging);
+        let allocated = disk::allocated_bytes(&state.data).context(STAGED, "stat", &path)?;
+        self.core.reserve_staged(allocated.min(keep), STAGED)?;
+        let temporary = files::temporary_in(folder).context(STAGED, "create", folder)?;
+        files::copy_sparse(&state.data, temporary.as_file(), self.size().min(keep)).context(STAGED, "copy", &path)?;
+        durable::sync_data(temporary.as_file()).context(STAGED, "sync", &path)?;
+        let copy = if state.discarded {
+            temporary.into_file()
+        } else {
+            let copy = temporary.persist(&path).map_err(|error| error.error).context(STAGED, "rename", &path)?;
+            durable::sync_directory(folder).context(STAGED, "sync", folder)?;
+            copy
+        };
+        state.data = Arc::new(copy);
+        state.inode_shared = false;
+        Ok(())
+    }
+
+    /// Takes the state exclusively, for the store.
+    pub(super) fn freeze(&self) -> RwLockWriteGuard<'_, State> {
+        exclusive(&self.state)
+    }
+}
+
+impl State {
+    pub(super) fn missing(&self, range: ByteRange) -> Vec<BlockRun> {
+        self.overlay.as_ref().map_or_else(Vec::new, |map| map.missing(range))
+    }
+
+    fn check_writable(&self, range: ByteRange) -> std::result::Result<(), &'static str> {
+        match &self.overlay {
+            Some(map) if !map.missing_for_write(range).is_empty() => Err("a partly covered block is not here"),
+            Some(_) | None => Ok(()),
+        }
+    }
+}
+
+/// Zeroes a range and frees what can be freed.
+fn make_zero(file: &File, range: ByteRange) -> io::Result<()> {
+    match disk::punch_hole(file, range) {
+        Err(error) if error.raw_os_error() == Some(libc::EOPNOTSUPP) => write_zeros(file, range),
+        result => result,
+    }
+}
+
+fn write_zeros(file: &File, range: ByteRange) -> io::Result<()> {
+    const ZEROS: [u8; 64 * 1024] = [0; 64 * 1024];
+    let mut at = range.start;
+    while at < range.end {
+        let count = usize::try_from(range.end - at).unwrap_or(ZEROS.len()).min(ZEROS.len());
+        file.write_all_at(&ZEROS[..count], at)?;
+        at += u64::try_from(count).map_err(io::Error::other)?;
+    }
+    Ok(())
+}

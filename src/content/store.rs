@@ -1,0 +1,253 @@
+//! What every open file of the store shares: folders, budget, clock, the tables of open files, and the accounting of disk space.
+//!
+//! Lock order: a staged file's state, then `evict_turn`, then a table of open files (rank `Blocks`, held for a look-up only), then a
+//! cached file's state, then `oldest` and `pinned`. No lock is held while a caller of the store waits for a network.
+
+use std::collections::{HashMap, HashSet};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+
+use super::block_index::{BlockIndexFile, Key};
+use super::cached::CachedFile;
+use super::files::{self, CACHED, IoContext, LiveTable, lock};
+use super::staged::StagedFile;
+use super::{Budget, ContentDirs, ContentError, Result};
+use crate::catalog::Version;
+use crate::sys::{disk, process};
+use crate::types::ranked_lock::{Rank, RankedMutex};
+use crate::types::{Clock, StagedId, VaultId};
+
+/// 2020-01-01T00:00:00Z in seconds since 1970: tick 0 of the least-recently-used order.
+const TICKS_START_SECONDS: i64 = 1_577_836_800;
+
+/// The shared part of a [`super::ContentStore`].
+pub(super) struct StoreCore {
+    pub(super) dirs: ContentDirs,
+    pub(super) vault: VaultId,
+    pub(super) budget: Budget,
+    /// Hash of the running boot; 0 if it cannot be told.
+    pub(super) boot: u64,
+    pub(super) cached: RankedMutex<LiveTable<Key, CachedFile>>,
+    pub(super) staged: RankedMutex<LiveTable<StagedId, StagedFile>>,
+    pub(super) pinned: Mutex<HashSet<Key>>,
+    /// One eviction at a time.
+    pub(super) evict_turn: Mutex<()>,
+    /// Per cached file a tick that none of its blocks is older than. `None` until the first eviction has looked at the disk.
+    pub(super) oldest: Mutex<Option<HashMap<Key, u32>>>,
+    clock: Arc<dyn Clock>,
+    last_tick: AtomicU32,
+    usage: AtomicU64,
+    rotten_blocks: AtomicU64,
+}
+
+impl StoreCore {
+    pub(super) fn new(dirs: ContentDirs, vault: VaultId, budget: Budget, clock: Arc<dyn Clock>, usage: u64) -> Self {
+        let boot = process::boot_id().map_or(0, |id| {
+            let mut bytes = [0; 8];
+            bytes.copy_from_slice(&blake3::hash(id.as_bytes()).as_bytes()[..8]);
+            u64::from_le_bytes(bytes)
+        });
+        Self {
+            dirs,
+            vault,
+            budget,
+            boot,
+            cached: RankedMutex::new(Rank::Blocks, LiveTable::new()),
+            staged: RankedMutex::new(Rank::Blocks, LiveTable::new()),
+            pinned: Mutex::new(HashSet::new()),
+            evict_turn: Mutex::new(()),
+            oldest: Mutex::new(None),
+            clock,
+            last_tick: AtomicU32::new(0),
+            usage: AtomicU64::new(usage),
+            rotten_blocks: AtomicU64::new(0),
+        }
+    }
+
+    /// The folder of a key's cache files.
+    pub(super) fn blocks_folder(&self, key: Key) -> PathBuf {
+        self.dirs.blocks.join(&key.to_hex()[..2])
+    }
+
+    /// The data file of a key.
+    pub(super) fn data_path(&self, key: Key) -> PathBuf {
+        self.blocks_folder(key).join(format!("{}.data", key.to_hex()))
+    }
+
+    /// The index of a key.
+    pub(super) fn index_path(&self, key: Key) -> PathBuf {
+        self.blocks_folder(key).join(format!("{}.idx", key.to_hex()))
+    }
+
+    /// The data of staged bytes.
+    pub(super) fn staged_path(&self, id: StagedId) -> PathBuf {
+        self.dirs.staging.join(id.to_string())
+    }
+
+    /// The cached file of a version: the one that somebody holds, else from disk, else empty.
+    pub(super) fn open_cached(self: &Arc<Self>, version: &Version) -> Result<Arc<CachedFile>> {
+        let key = Key::of(version);
+        let mut table = self.cached.lock();
+        if let Some(file) = table.get(&key) {
+            return Ok(file);
+        }
+        let file = Arc::new(CachedFile::open(Arc::clone(self), key, version)?);
+        table.insert(key, &file);
+        Ok(file)
+    }
+
+    /// The cached file of a key that was found on disk; `None` if it is not there any more or cannot be believed.
+    pub(super) fn open_cached_by_key(self: &Arc<Self>, key: Key) -> Result<Option<Arc<CachedFile>>> {
+        let mut table = self.cached.lock();
+        if let Some(file) = table.get(&key) {
+            return Ok(Some(file));
+        }
+        let path = self.index_path(key);
+        let Some((_, header)) = BlockIndexFile::open(&path).context(CACHED, "open", &path)? else { return Ok(None) };
+        if Key::of(&header.version) != key {
+            return Ok(None);
+        }
+        let file = Arc::new(CachedFile::open(Arc::clone(self), key, &header.version)?);
+        table.insert(key, &file);
+        Ok(Some(file))
+    }
+
+    /// Removes the files of a cached file that has no blocks and that nobody but the caller holds.
+    pub(super) fn remove_if_unused(&self, file: Arc<CachedFile>) -> Result<()> {
+        let key = file.key();
+        // With the table locked nobody can get another reference to an object that has one.
+        let mut table = self.cached.lock();
+        if Arc::strong_count(&file) != 1 || file.present_bytes() != 0 {
+            return Ok(());
+        }
+        table.remove(&key);
+        self.remove_cached_files(key)?;
+        if let Some(oldest) = lock(&self.oldest).as_mut() {
+            oldest.remove(&key);
+        }
+        Ok(())
+    }
+
+    /// Removes index, then data, of a key.
+    pub(super) fn remove_cached_files(&self, key: Key) -> Result<()> {
+        for path in [self.index_path(key), self.data_path(key)] {
+            files::remove_if_there(&path).context(CACHED, "remove", &path)?;
+        }
+        Ok(())
+    }
+
+    /// Now, in ticks of the least-recently-used order: seconds that never go back while the store is open.
+    pub(super) fn tick(&self) -> u32 {
+        let seconds = self.clock.now().0.div_euclid(1_000_000_000) - TICKS_START_SECONDS;
+        let now = u32::try_from(seconds.max(0)).unwrap_or(u32::MAX);
+        self.last_tick.fetch_max(now, Ordering::Relaxed).max(now)
+    }
+
+    /// A tick was found on disk: later ones are not below it, even if the clock was set back in between.
+    pub(super) fn tick_seen(&self, tick: u32) {
+        self.last_tick.fetch_max(tick, Ordering::Relaxed);
+    }
+
+    /// Bytes of cached blocks on disk.
+    pub(super) fn usage(&self) -> u64 {
+        self.usage.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn charge(&self, bytes: u64) {
+        self.usage.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    pub(super) fn discharge(&self, bytes: u64) {
+        // Never below zero: the file system may have accounted a little differently.
+        let update = |used: u64| Some(used.saturating_sub(bytes));
+        if self.usage.fetch_update(Ordering::Relaxed, Ordering::Relaxed, update).is_err() {
+            debug_assert!(false, "the update is total");
+        }
+    }
+
+    /// A cached block was found damaged and dropped.
+    pub(super) fn count_rotten_block(&self) {
+        self.rotten_blocks.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn rotten_blocks(&self) -> u64 {
+        self.rotten_blocks.load(Ordering::Relaxed)
+    }
+
+    /// By how many bytes the disk is short of `bytes` more above the floor.
+    pub(super) fn short_of_floor(&self, bytes: u64, folder: &std::path::Path, what: &'static str) -> Result<u64> {
+        let available = disk::disk_space(folder).context(what, "ask the free space of", folder)?.available;
+        Ok(self.budget.min_free_bytes.saturating_add(bytes).saturating_sub(available))
+    }
+
+    /// Takes `bytes` of the cache budget, evicting others if need be.
+    pub(super) fn reserve_cache(self: &Arc<Self>, bytes: u64) -> Result<Reservation<'_>> {
+        /// An eviction may free less than it asked for, once because of a race; not for ever.
+        const ATTEMPTS: u32 = 3;
+        let full = || ContentError::NoSpace { what: CACHED };
+        let limit = self.budget.cache_bytes;
+        let mut evictions = 0;
+        while bytes <= limit {
+            let used = self.usage();
+            let over = used.saturating_add(bytes).saturating_sub(limit);
+            let short = self.short_of_floor(bytes, &self.dirs.blocks, CACHED)?;
+            if over == 0 && short == 0 {
+                let taken = used.saturating_add(bytes);
+                if self.usage.compare_exchange(used, taken, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
+                    return Ok(Reservation { core: self, bytes });
+                }
+                continue;
+            }
+            // A full disk that all cached bytes together would not help is no reason to lose them.
+            if short > used || evictions == ATTEMPTS {
+                return Err(full());
+            }
+            evictions += 1;
+            // Down to 95 %, so that the next fills do not evict one block each.
+            let low = limit - limit / 20;
+            let goal = if over == 0 { short } else { used.saturating_add(bytes).saturating_sub(low).max(short) };
+            if self.evict_least_recent(goal.min(used))? == 0 {
+                return Err(full());
+            }
+        }
+        Err(full())
+    }
+
+    /// Makes sure that `bytes` more can be staged: cached blocks go first, then the writer is told.
+    pub(super) fn reserve_staged(self: &Arc<Self>, bytes: u64, what: &'static str) -> Result<()> {
+        let short = self.short_of_floor(bytes, &self.dirs.staging, what)?;
+        if short == 0 {
+            return Ok(());
+        }
+        if short <= self.usage() {
+            self.evict_least_recent(short)?;
+            if self.short_of_floor(bytes, &self.dirs.staging, what)? == 0 {
+                return Ok(());
+            }
+        }
+        Err(ContentError::NoSpace { what })
+    }
+}
+
+/// Cache budget that was taken for blocks to come. What is not used up is given back on drop.
+pub(super) struct Reservation<'a> {
+    core: &'a StoreCore,
+    bytes: u64,
+}
+
+impl Reservation<'_> {
+    /// `bytes` of it are on disk now.
+    pub(super) fn use_up(&mut self, bytes: u64) {
+        let covered = bytes.min(self.bytes);
+        self.bytes -= covered;
+        // More than was asked for: blocks were evicted between the reservation and the fill.
+        self.core.charge(bytes - covered);
+    }
+}
+
+impl Drop for Reservation<'_> {
+    fn drop(&mut self) {
+        self.core.discharge(self.bytes);
+    }
+}

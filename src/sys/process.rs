@@ -1,0 +1,54 @@
+//! Who we are, who is at the other end of a socket, and which boot of the machine this is.
+
+use std::io;
+use std::os::fd::AsFd;
+
+use super::platform;
+
+/// The process at the other end of a Unix socket, as the kernel vouches for it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct PeerCredentials {
+    /// Effective user at the time of `connect` or `listen`.
+    pub uid: u32,
+    /// Effective group.
+    pub gid: u32,
+    /// Process id, where the platform tells it. For messages only: a pid may be used again.
+    pub pid: Option<i32>,
+}
+
+/// Credentials of the peer of a connected Unix stream socket.
+pub fn peer_credentials(socket: &impl AsFd) -> io::Result<PeerCredentials> {
+    platform::peer_credentials(socket.as_fd())
+}
+
+/// Effective user id of this process.
+pub fn effective_uid() -> u32 {
+    // SAFETY: geteuid has no arguments and cannot fail.
+    unsafe { libc::geteuid() }
+}
+
+/// Effective group id of this process.
+pub fn effective_gid() -> u32 {
+    // SAFETY: getegid has no arguments and cannot fail.
+    unsafe { libc::getegid() }
+}
+
+/// Sets which permission bits new files of this process never get; returns what it was. Affects every thread: called once at
+/// start, before threads exist.
+pub fn set_umask(mask: u16) -> u16 {
+    platform::set_umask(mask & 0o777)
+}
+
+/// Identifies the running boot of the machine: equal until power loss or restart. `None` where it cannot be told.
+pub fn boot_id() -> Option<String> {
+    platform::boot_id()
+}
+
+/// Ends this process at once, running nothing: what a crash test means by a crash.
+pub(super) fn kill_self() -> ! {
+    // SAFETY: signals this process only; touches no memory of ours.
+    unsafe { libc::kill(libc::getpid(), libc::SIGKILL) };
+    loop {
+        std::thread::park();
+    }
+}
