@@ -152,15 +152,15 @@ impl CachedFile {
     /// Blocks that are already here are left as they are.
     pub fn fill(&self, start: BlockIndex, bytes: &[u8]) -> Result<()> {
         let size = self.version.size;
-        if start.0 > all_blocks(size).end.0 {
+        if bytes.is_empty() {
+            return Ok(());
+        }
+        if start >= all_blocks(size).end {
             return Err(invalid("fill", &self.data_path(), "the blocks are beyond the end of the version"));
         }
         let range = ByteRange::at(start.start(), byte_len(bytes));
         if range.end > size || (range.end != size && !range.end.is_multiple_of(BLOCK_BYTES)) {
             return Err(invalid("fill", &self.data_path(), "the bytes are not whole blocks of the version"));
-        }
-        if range.is_empty() {
-            return Ok(());
         }
         let digests: Vec<Digest> = block_chunks(bytes).map(Digest::of).collect();
         let cost = self.missing(range).into_iter().map(|run| allocation(run, size)).sum();

@@ -23,7 +23,7 @@ mod store;
 #[cfg(test)]
 mod tests;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 pub use cached::CachedFile;
@@ -32,7 +32,7 @@ pub use staged::StagedFile;
 
 use block_index::Key;
 use files::{CACHED, IoContext, KEPT, STAGED, lock};
-use store::StoreCore;
+use store::{FreeSpace, StoreCore};
 
 use crate::catalog::Version;
 use crate::sys;
@@ -114,13 +114,25 @@ pub struct ContentStore {
 impl ContentStore {
     /// Opens the store, creating its folders (0700), dropping temporary files and what a crash left half done.
     pub fn open(dirs: ContentDirs, vault: VaultId, budget: Budget, clock: Arc<dyn Clock>) -> Result<Self> {
+        let free_space = |folder: &Path| Ok(sys::disk::disk_space(folder)?.available);
+        Self::open_on(dirs, vault, budget, clock, Box::new(free_space))
+    }
+
+    /// Opens the store on a disk that may be fuller than the real one.
+    fn open_on(
+        dirs: ContentDirs,
+        vault: VaultId,
+        budget: Budget,
+        clock: Arc<dyn Clock>,
+        free_space: Box<FreeSpace>,
+    ) -> Result<Self> {
         for (what, folder) in [(CACHED, &dirs.blocks), (STAGED, &dirs.staging), (KEPT, &dirs.history)] {
             files::create_private_dir(folder).context(what, "create", folder)?;
         }
         let usage = scan::clean_blocks(&dirs.blocks).context(CACHED, "scan", &dirs.blocks)?;
         scan::clean_staging(&dirs.staging).context(STAGED, "scan", &dirs.staging)?;
         scan::clean_temporary(&dirs.history).context(KEPT, "scan", &dirs.history)?;
-        Ok(Self { core: Arc::new(StoreCore::new(dirs, vault, budget, clock, usage)) })
+        Ok(Self { core: Arc::new(StoreCore::new(dirs, vault, budget, clock, free_space, usage)) })
     }
 
     /// The cache file of a version, empty if there is none. The same object for the same version while anybody holds it.

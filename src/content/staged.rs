@@ -151,7 +151,10 @@ impl StagedFile {
         let mut state = exclusive(&self.state);
         let path = self.path();
         let State { data, overlay: Some(map), .. } = &mut *state else { return Ok(()) };
-        if start.0 > map.base().size.div_ceil(BLOCK_BYTES) {
+        if bytes.is_empty() {
+            return Ok(());
+        }
+        if start.0 >= map.base().size.div_ceil(BLOCK_BYTES) {
             return Err(invalid("fill", &path, "the blocks are beyond the end of the base"));
         }
         let given = ByteRange::at(start.start(), byte_len(bytes));

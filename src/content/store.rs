@@ -4,7 +4,8 @@
 //! cached file's state, then `oldest` and `pinned`. No lock is held while a caller of the store waits for a network.
 
 use std::collections::{HashMap, HashSet};
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -14,12 +15,15 @@ use super::files::{self, CACHED, IoContext, LiveTable, lock};
 use super::staged::StagedFile;
 use super::{Budget, ContentDirs, ContentError, Result};
 use crate::catalog::Version;
-use crate::sys::{disk, process};
+use crate::sys::process;
 use crate::types::ranked_lock::{Rank, RankedMutex};
 use crate::types::{Clock, StagedId, VaultId};
 
 /// 2020-01-01T00:00:00Z in seconds since 1970: tick 0 of the least-recently-used order.
 const TICKS_START_SECONDS: i64 = 1_577_836_800;
+
+/// Says how many bytes can still be written to the file system of a folder.
+pub(super) type FreeSpace = dyn Fn(&Path) -> io::Result<u64> + Send + Sync;
 
 /// The shared part of a [`super::ContentStore`].
 pub(super) struct StoreCore {
@@ -36,13 +40,21 @@ pub(super) struct StoreCore {
     /// Per cached file a tick that none of its blocks is older than. `None` until the first eviction has looked at the disk.
     pub(super) oldest: Mutex<Option<HashMap<Key, u32>>>,
     clock: Arc<dyn Clock>,
+    free_space: Box<FreeSpace>,
     last_tick: AtomicU32,
     usage: AtomicU64,
     rotten_blocks: AtomicU64,
 }
 
 impl StoreCore {
-    pub(super) fn new(dirs: ContentDirs, vault: VaultId, budget: Budget, clock: Arc<dyn Clock>, usage: u64) -> Self {
+    pub(super) fn new(
+        dirs: ContentDirs,
+        vault: VaultId,
+        budget: Budget,
+        clock: Arc<dyn Clock>,
+        free_space: Box<FreeSpace>,
+        usage: u64,
+    ) -> Self {
         let boot = process::boot_id().map_or(0, |id| {
             let mut bytes = [0; 8];
             bytes.copy_from_slice(&blake3::hash(id.as_bytes()).as_bytes()[..8]);
@@ -59,6 +71,7 @@ impl StoreCore {
             evict_turn: Mutex::new(()),
             oldest: Mutex::new(None),
             clock,
+            free_space,
             last_tick: AtomicU32::new(0),
             usage: AtomicU64::new(usage),
             rotten_blocks: AtomicU64::new(0),
@@ -176,8 +189,8 @@ impl StoreCore {
     }
 
     /// By how many bytes the disk is short of `bytes` more above the floor.
-    pub(super) fn short_of_floor(&self, bytes: u64, folder: &std::path::Path, what: &'static str) -> Result<u64> {
-        let available = disk::disk_space(folder).context(what, "ask the free space of", folder)?.available;
+    pub(super) fn short_of_floor(&self, bytes: u64, folder: &Path, what: &'static str) -> Result<u64> {
+        let available = (self.free_space)(folder).context(what, "ask the free space of", folder)?;
         Ok(self.budget.min_free_bytes.saturating_add(bytes).saturating_sub(available))
     }
 

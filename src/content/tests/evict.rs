@@ -124,23 +124,27 @@ fn a_disk_below_the_floor_refuses_fills_and_new_staged_bytes_but_not_overwrites(
 }
 
 #[test]
-fn staged_bytes_take_the_room_of_cached_ones() {
+fn staged_bytes_take_the_room_of_cached_ones_on_a_small_disk() {
     let mut fixture = Fixture::new();
-    drop(fixture.cached_with(&version("a", 64 * BLOCK), &pattern(1, 64 * BLOCK)));
-    let available = crate::sys::disk::disk_space(&fixture.dirs().blocks).unwrap().available;
-    // The floor is 1 MiB above what is free now: only evicted blocks can make room. Other programs use the disk too, so the
-    // floor is near, not exact; all of the cache is 4 MiB.
-    fixture = fixture.reopen_with(Budget { cache_bytes: 1 << 30, min_free_bytes: available + (1 << 20) });
-    let before = fixture.store.cache_usage();
-    let staged = fixture.store.stage(StagedId::random(), None);
-    if let Ok(staged) = staged {
-        staged.append(b"bytes").unwrap();
-        assert!(fixture.store.cache_usage() < before);
-    } else {
-        // Somebody else took more than the cache could free meanwhile.
-        let now = crate::sys::disk::disk_space(&fixture.dirs().blocks).unwrap().available;
-        assert!(now < available, "refused although there was room");
+    // A disk of 40 blocks, of which 8 are the floor, that holds nothing but this store.
+    fixture = fixture.reopen_on_disk_of(blocks(40), blocks(8));
+    let bytes = pattern(1, 30 * BLOCK);
+    let cached = fixture.cached_with(&version("a", bytes.len()), &bytes);
+    let staged = fixture.store.stage(StagedId::random(), None).unwrap();
+    for block in bytes.chunks(BLOCK) {
+        staged.append(block).unwrap();
     }
+    // 32 blocks in all: what was staged pushed the cache out, nothing was refused before.
+    assert!(cached.present_bytes() <= blocks(2), "{} bytes stay", cached.present_bytes());
+    assert!(whole(&staged) == bytes);
+    assert!(matches!(staged.append(&bytes[..3 * BLOCK]), Err(ContentError::NoSpace { .. })));
+    assert!(whole(&staged) == bytes, "nothing of a refused write is there");
+    // Fills are refused before they eat into the floor.
+    let other = fixture.store.cached(&version("b", 5 * BLOCK)).unwrap();
+    assert!(matches!(other.fill(BlockIndex(0), &pattern(2, 5 * BLOCK)), Err(ContentError::NoSpace { .. })));
+    fixture.store.discard(staged.id()).unwrap();
+    drop(staged);
+    other.fill(BlockIndex(0), &pattern(2, 5 * BLOCK)).unwrap();
 }
 
 #[test]

@@ -8,7 +8,8 @@ mod recovery;
 mod staged;
 
 use std::fs;
-use std::path::PathBuf;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Instant;
@@ -74,6 +75,18 @@ impl Fixture {
         Self { store, clock, vault, folder }
     }
 
+    /// The same on a disk of this size that holds the data files of this store and nothing else.
+    pub(super) fn reopen_on_disk_of(self, size: u64, min_free_bytes: u64) -> Self {
+        let Self { store, clock, vault, folder } = self;
+        drop(store);
+        let dirs = dirs(&folder);
+        let ours = dirs.clone();
+        let free_space = move |_: &Path| Ok(size.saturating_sub(data_bytes(&ours)));
+        let budget = Budget { min_free_bytes, ..AMPLE };
+        let store = ContentStore::open_on(dirs, vault, budget, clock.clone(), Box::new(free_space)).unwrap();
+        Self { store, clock, vault, folder }
+    }
+
     pub(super) fn dirs(&self) -> ContentDirs {
         dirs(&self.folder)
     }
@@ -117,6 +130,16 @@ impl Fixture {
 fn dirs(folder: &tempfile::TempDir) -> ContentDirs {
     let at = |name: &str| folder.path().join(name);
     ContentDirs { blocks: at("cache/blocks"), staging: at("state/staging"), history: at("state/history") }
+}
+
+/// Bytes that data files of a store occupy.
+fn data_bytes(dirs: &ContentDirs) -> u64 {
+    let folders = fs::read_dir(&dirs.blocks).unwrap().map(|entry| entry.unwrap().path());
+    let all = folders.chain([dirs.staging.clone()]).flat_map(|folder| fs::read_dir(folder).unwrap());
+    let data = all
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_none_or(|extension| extension == "data"));
+    data.map(|path| fs::metadata(path).unwrap().blocks() * 512).sum()
 }
 
 pub(super) fn version(name: &str, size: usize) -> Version {
