@@ -10,8 +10,9 @@ use crate::types::{BlockRun, ByteRange};
 
 use super::{BlockFetcher, ranges, worker};
 
-/// A file that is still incomplete after so many passes does not fit into the cache.
-const MAX_PASSES: u32 = 3;
+/// The second pass is for what was dropped in the first because the whole proved wrong, or evicted meanwhile. A file that is still
+/// incomplete then does not fit into the cache: what arrives pushes out what is here.
+const MAX_PASSES: u32 = 2;
 /// Parts that wait for their turn besides those that run.
 const QUEUED_PARTS: usize = 1;
 

@@ -21,6 +21,8 @@ pub trait BlockStore: Send + Sync + 'static {
 pub trait CachedBlocks: Send + Sync + 'static {
     /// Runs of blocks in `range` that are not here, in order.
     fn missing(&self, range: ByteRange) -> Vec<BlockRun>;
+    /// Bytes that are here.
+    fn present_bytes(&self) -> u64;
     /// Stores consecutive whole blocks from `start` (the last one of the file may be short).
     fn fill(&self, start: BlockIndex, bytes: &[u8]) -> Result<()>;
     /// Fills `buffer` from `offset`, or says what is missing.
@@ -33,7 +35,7 @@ impl BlockStore for ContentStore {
     }
 
     fn reject(&self, version: &Version) -> Result<()> {
-        self.evict(version).map(|_freed| ())
+        Self::reject(self, version).map(|_freed| ())
     }
 
     fn cached_bytes(&self, version: &Version) -> u64 {
@@ -44,6 +46,10 @@ impl BlockStore for ContentStore {
 impl CachedBlocks for CachedFile {
     fn missing(&self, range: ByteRange) -> Vec<BlockRun> {
         Self::missing(self, range)
+    }
+
+    fn present_bytes(&self) -> u64 {
+        Self::present_bytes(self)
     }
 
     fn fill(&self, start: BlockIndex, bytes: &[u8]) -> Result<()> {

@@ -13,9 +13,12 @@ use crate::catalog::Version;
 use crate::content::{ContentError, ReadOutcome};
 use crate::types::{BlockIndex, BlockRun, ByteRange, ContentHasher, HashKind};
 
+use super::ranges;
 use super::store::CachedBlocks;
 
 const READ_BYTES: u64 = 1024 * 1024;
+/// Stored at once, so that readers of other blocks get their turn and a nearly full disk has to make room for no more than this.
+const FILL_BYTES: u64 = 1024 * 1024;
 
 /// The running hash of one version.
 #[derive(Default)]
@@ -65,16 +68,21 @@ impl Verifier {
             if self.prefix.as_ref().is_some_and(|prefix| arrived.start < prefix.position) {
                 self.reset(); // what was hashed has been dropped since and may be different now
             }
-            let missing = file.missing(ByteRange::new(0, version.size));
-            let completes = missing.iter().all(|run| arrived.holds(run.bytes(version.size)));
+            let fresh: u64 = arrived.fresh.iter().map(|run| run.bytes(version.size).len()).sum();
+            // Counting is cheap, looking at each block is not: it is done when the count says that this is the end.
+            let completes = file.present_bytes().saturating_add(fresh) >= version.size
+                && file
+                    .missing(ByteRange::new(0, version.size))
+                    .iter()
+                    .all(|run| arrived.holds(run.bytes(version.size)));
             match if completes { self.matches(file, version, &arrived, beat)? } else { None } {
                 Some(true) => stored = Stored::Verified,
                 Some(false) => return Ok(Stored::Mismatch),
                 None => {}
             }
         }
-        for run in &arrived.fresh {
-            file.fill(run.start, arrived.part(run.bytes(version.size)))?;
+        for piece in arrived.fresh.iter().flat_map(|run| ranges::split(*run, FILL_BYTES)) {
+            file.fill(piece.start, arrived.part(piece.bytes(version.size)))?;
         }
         Ok(stored)
     }
@@ -87,6 +95,9 @@ impl Verifier {
         budget: u64,
     ) -> Result<(), ContentError> {
         let Some(hash) = version.hash else { return Ok(()) };
+        if file.present_bytes() >= version.size {
+            return Ok(()); // complete, so it has been verified
+        }
         let prefix = self.prefix.get_or_insert_with(|| Prefix::new(hash.kind));
         let until = prefix.position.saturating_add(budget).min(version.size);
         while prefix.position < until && prefix.step(file, version, until, None)? {}

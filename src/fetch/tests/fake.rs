@@ -258,7 +258,7 @@ impl BlockStore for MemoryStore {
     }
 
     fn cached_bytes(&self, version: &Version) -> u64 {
-        self.file(version).blocks.lock().unwrap().values().map(|block| u64::try_from(block.len()).unwrap()).sum()
+        self.file(version).present_bytes()
     }
 }
 
@@ -273,6 +273,10 @@ impl CachedBlocks for MemoryFile {
             }
         }
         runs
+    }
+
+    fn present_bytes(&self) -> u64 {
+        self.blocks.lock().unwrap().values().map(|block| u64::try_from(block.len()).unwrap()).sum()
     }
 
     fn fill(&self, start: BlockIndex, bytes: &[u8]) -> content::Result<()> {

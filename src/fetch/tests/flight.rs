@@ -74,6 +74,24 @@ async fn background_starts_nothing_while_a_reader_waits() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn read_ahead_leaves_a_slot_to_demand_and_background_does_not_take_it() {
+    let world = World::new(FakeProvider::new().bandwidth(10_000_000));
+    let (played, pinned) = (unhashed("played.wav", FILE), unhashed("pinned.wav", FILE));
+    for start in (0..24 * MIB).step_by(128 * 1024) {
+        world.read(&played, ByteRange::at(start, 128 * KIB), 1).await.unwrap();
+    }
+    let stats = world.fetcher.stats();
+    assert!(stats.queued > 0 && stats.running == 3, "{stats:?}");
+    let (_ticket, _pin) = world.request(&pinned, ByteRange::at(0, MIB), 0, Urgency::Background);
+    tokio::task::yield_now().await;
+    assert_eq!(world.fetcher.stats().running, 3);
+    let before = world.provider.ranges().len();
+    let (_other, _demand) = world.request(&pinned, ByteRange::at(99 * MIB, 64 * KIB), 2, Urgency::Demand);
+    tokio::task::yield_now().await;
+    assert_eq!(world.provider.ranges()[before..], [ByteRange::at(99 * MIB, 64 * KIB)]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_reader_lifts_a_queued_background_block() {
     let world = World::new(FakeProvider::new().parallel(1));
     let version = unhashed("take.wav", FILE);
