@@ -1,3 +1,7 @@
-//! The `vaultfs` program.
+//! The `vaultfs` program: command line and daemon in one.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    vaultfs::cli::run()
+}

@@ -159,6 +159,11 @@ impl Drop for MountedVault {
     }
 }
 
+/// Takes away a mount whose daemon has died.
+pub fn take_away_dead(dir: &Path) -> Result<(), MountError> {
+    detach(dir, true)
+}
+
 /// Checks the mount point and clears a dead mount of ours from it.
 fn prepare_mount_point(dir: &Path) -> Result<PathBuf, MountError> {
     let absolute = std::path::absolute(dir).map_err(|source| MountError::System {

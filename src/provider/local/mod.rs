@@ -35,6 +35,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 
 pub use config::{LocalConfig, MarkerPolicy};
+pub use root::vault_of;
 pub use status::{SkipReason, Skipped};
 pub use watch::Watching;
 

@@ -106,6 +106,13 @@ pub(super) struct Marker {
     pub(super) root: Uuid,
 }
 
+/// Which vault has its root at `path`, by the marker; `None` if it is no vault's root. For adding a folder that is a vault
+/// already: of another device, or of an earlier registry.
+pub fn vault_of(path: &Path) -> Result<Option<VaultId>> {
+    let operation = "look for a vault";
+    Ok(Root::open(path, operation)?.marker(operation)?.map(|marker| marker.vault))
+}
+
 /// The root folder, open.
 pub(super) struct Root {
     dir: Dir,

@@ -1,0 +1,484 @@
+//! The flag table: parser, help, man pages and completions all come from here. The forms are fixed; scripts rely on them.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Mounts vaults (local folders, Dropbox, iCloud) as ordinary folders.
+///
+/// Names and sizes are there at once; bytes come when somebody reads them. Saves return at the speed of the local disk,
+/// queue while offline, and flow to the provider in the background.
+#[derive(Parser, Debug)]
+#[command(
+    name = "vaultfs",
+    version,
+    propagate_version = true,
+    subcommand_required = true,
+    arg_required_else_help = true
+)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+    /// Flags of every command.
+    #[command(flatten)]
+    pub global: GlobalArgs,
+}
+
+/// Flags of every command.
+#[derive(Args, Clone, Debug, Default)]
+pub struct GlobalArgs {
+    /// Print answers as JSON
+    #[arg(long, global = true, help_heading = "Global options")]
+    pub json: bool,
+    /// Name of this device in conflict names (read when the daemon starts)
+    #[arg(long, global = true, value_name = "NAME", help_heading = "Global options")]
+    pub device_name: Option<String>,
+}
+
+/// Commands.
+#[derive(Subcommand, Debug)]
+#[expect(missing_docs, reason = "the variants are documented by their help texts")]
+pub enum Command {
+    /// Add, list, show, rename, remove vaults; choose the default one
+    Vault {
+        #[command(subcommand)]
+        command: VaultCommand,
+    },
+    /// Mount a vault, or all vaults as folders of one folder
+    #[command(
+        override_usage = "vaultfs mount [OPTIONS] NAME DIR\n       vaultfs mount [OPTIONS] --all DIR",
+        allow_missing_positional = true
+    )]
+    Mount(MountArgs),
+    /// Unmount; changes that are not in the cloud yet stay queued and are listed
+    Unmount(UnmountArgs),
+    /// The background process that serves all mounts
+    Daemon {
+        #[command(subcommand)]
+        command: DaemonCommand,
+    },
+    /// What is here, what is in the cloud, what is on its way
+    Status(StatusArgs),
+    /// Changes that are not at the provider yet, and what to do with them
+    Queue {
+        #[command(subcommand)]
+        command: Option<QueueCommand>,
+        #[command(flatten)]
+        vault: VaultArg,
+    },
+    /// Read changes and send everything, now
+    Sync(SyncArgs),
+    /// Fetch a file or folder and keep it on this machine
+    Pin(TargetArgs),
+    /// No longer keep a file or folder on this machine
+    Unpin(TargetArgs),
+    /// Drop the local bytes of what is safe in the cloud
+    Evict(TargetArgs),
+    /// Return when a file or folder is safe in the cloud
+    Wait(WaitArgs),
+    /// Versions that were replaced or deleted
+    History {
+        #[command(subcommand)]
+        command: Option<HistoryCommand>,
+        #[command(flatten)]
+        vault: VaultArg,
+    },
+    /// Files that were changed on two devices at once
+    Conflicts {
+        #[command(subcommand)]
+        command: Option<ConflictsCommand>,
+        #[command(flatten)]
+        vault: VaultArg,
+    },
+    /// Names that never leave this machine
+    Rules {
+        #[command(subcommand)]
+        command: RulesCommand,
+    },
+    /// Look for trouble and say what to do
+    Doctor(VaultArg),
+    /// Settings
+    Config {
+        #[command(subcommand)]
+        command: ConfigCommand,
+    },
+    /// Behave as if there were no network
+    Offline(NetworkArgs),
+    /// Undo `offline`
+    Online(NetworkArgs),
+    /// Show vaultfs at work on a generated vault behind a slow link
+    Demo(DemoArgs),
+    /// Print a completion script
+    Completions {
+        /// For which shell
+        shell: clap_complete::Shell,
+    },
+    /// Write man pages
+    Man {
+        /// Folder to write into
+        dir: PathBuf,
+    },
+}
+
+/// `--vault`.
+#[derive(Args, Clone, Debug, Default)]
+pub struct VaultArg {
+    /// Only this vault (name or id)
+    #[arg(long, value_name = "NAME")]
+    pub vault: Option<String>,
+}
+
+/// A file or folder.
+#[derive(Args, Clone, Debug)]
+pub struct TargetArgs {
+    /// File or folder in a mount; with --vault also a path in the vault
+    pub path: PathBuf,
+    /// The vault, for paths that are relative to it
+    #[arg(long, value_name = "NAME")]
+    pub vault: Option<String>,
+}
+
+/// `vault …`
+#[derive(Subcommand, Debug)]
+pub enum VaultCommand {
+    /// Add a vault
+    Add {
+        /// Name of the vault: the folder that `mount --all` shows
+        name: String,
+        /// Where its files live
+        #[arg(long, value_enum)]
+        provider: ProviderArg,
+        /// Root at the provider; for local vaults an existing folder
+        #[arg(long, value_name = "DIR")]
+        path: PathBuf,
+        /// What its folders mean
+        #[arg(long, value_enum)]
+        layout: Option<LayoutArg>,
+    },
+    /// List vaults
+    List,
+    /// Show one vault (the default vault if none is named)
+    Show {
+        /// Name or id
+        name: Option<String>,
+    },
+    /// Rename a vault; its files stay as they are
+    Rename {
+        /// Name or id
+        name: String,
+        /// The new name
+        new_name: String,
+    },
+    /// Forget a vault; its files at the provider stay
+    Remove {
+        /// Name or id
+        name: String,
+        /// Also if changes have not been sent; they are kept on disk
+        #[arg(long)]
+        even_if_unsent: bool,
+    },
+    /// Show the default vault, or choose it
+    Default {
+        /// Name or id
+        name: Option<String>,
+    },
+}
+
+/// Providers.
+#[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ProviderArg {
+    /// A folder of this machine
+    Local,
+    /// Dropbox
+    Dropbox,
+    /// iCloud Drive
+    Icloud,
+}
+
+/// Layouts.
+#[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
+pub enum LayoutArg {
+    /// Nothing special
+    Plain,
+    /// Collections, projects and mixes with their manifests
+    Music,
+    /// Case folders
+    Cases,
+}
+
+/// `mount`
+#[derive(Args, Debug)]
+pub struct MountArgs {
+    /// Name or id of the vault
+    pub name: Option<String>,
+    /// Existing empty folder
+    pub dir: PathBuf,
+    /// Mount every vault, each as a folder below DIR
+    #[arg(long, conflicts_with = "name")]
+    pub all: bool,
+    /// Stay until it is unmounted; unmount when interrupted
+    #[arg(long)]
+    pub foreground: bool,
+}
+
+/// `unmount`
+#[derive(Args, Debug)]
+pub struct UnmountArgs {
+    /// Mountpoint, or the folder given to `mount --all`
+    pub dir: PathBuf,
+    /// Return when every change is safe in the cloud
+    #[arg(long)]
+    pub wait: bool,
+}
+
+/// `daemon …`
+#[derive(Subcommand, Clone, Copy, Debug)]
+pub enum DaemonCommand {
+    /// Run it here, until it is told to stop
+    Run {
+        /// Log to a file instead of standard error
+        #[arg(long, hide = true)]
+        detached: bool,
+    },
+    /// Is it running?
+    Status,
+    /// Unmount everything and end it; what is queued stays queued
+    Stop,
+}
+
+/// `status`
+#[derive(Args, Debug)]
+pub struct StatusArgs {
+    /// File or folder in a mount; with --vault also a path in the vault
+    pub path: Option<PathBuf>,
+    /// Only this vault (name or id)
+    #[arg(long, value_name = "NAME")]
+    pub vault: Option<String>,
+    /// One word: idle, syncing, paused, offline, conflict, auth-required or error
+    #[arg(long)]
+    pub short: bool,
+}
+
+/// `queue …`
+#[derive(Subcommand, Debug)]
+pub enum QueueCommand {
+    /// List what is left to do (the default)
+    List,
+    /// Start nothing new
+    Pause,
+    /// Go on
+    Resume,
+    /// Try what failed again, now
+    Retry {
+        /// Only this file or folder
+        path: Option<PathBuf>,
+    },
+    /// Keep a file or folder back
+    Hold {
+        /// File or folder
+        path: PathBuf,
+    },
+    /// Let what was held go; without PATH also deletions that wait for a yes
+    Release {
+        /// File or folder
+        path: Option<PathBuf>,
+    },
+    /// Give up a local change: the provider's version comes back, the local bytes go to history
+    Discard {
+        /// File or folder
+        path: PathBuf,
+        /// Do not ask
+        #[arg(long, short)]
+        yes: bool,
+    },
+}
+
+/// `sync`
+#[derive(Args, Debug)]
+pub struct SyncArgs {
+    /// `now` may be said
+    #[arg(value_enum, hide_possible_values = true)]
+    pub now: Option<SyncNow>,
+    /// List everything at the provider again, and repair
+    #[arg(long, conflicts_with = "dry_run")]
+    pub full: bool,
+    /// Print what would be done; do nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Only this vault (name or id)
+    #[arg(long, value_name = "NAME")]
+    pub vault: Option<String>,
+}
+
+/// The word `now`.
+#[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
+pub enum SyncNow {
+    /// Now.
+    Now,
+}
+
+/// `wait`
+#[derive(Args, Debug)]
+pub struct WaitArgs {
+    /// What to wait for
+    #[command(flatten)]
+    pub target: TargetArgs,
+    /// Give up after this many seconds
+    #[arg(long, value_name = "SECONDS")]
+    pub timeout: Option<u64>,
+}
+
+/// `history …`
+#[derive(Subcommand, Debug)]
+pub enum HistoryCommand {
+    /// List kept versions (the default)
+    List,
+    /// Put a kept version back, beside what is there now
+    Restore {
+        /// Number in `history list`
+        id: i64,
+    },
+    /// Write every kept version as a plain file
+    Export {
+        /// Folder to write into
+        dir: PathBuf,
+    },
+}
+
+/// `conflicts …`
+#[derive(Subcommand, Debug)]
+pub enum ConflictsCommand {
+    /// List conflicts (the default)
+    List,
+    /// Write both versions of every conflict as plain files
+    Export {
+        /// Folder to write into
+        dir: PathBuf,
+    },
+}
+
+/// `rules …`
+#[derive(Subcommand, Debug)]
+pub enum RulesCommand {
+    /// Say whether a name stays on this machine, and by which rule
+    Why {
+        /// File name or path
+        name: String,
+        /// The vault whose rules apply (the default vault if none is named)
+        #[arg(long, value_name = "NAME")]
+        vault: Option<String>,
+    },
+}
+
+/// `config …`
+#[derive(Subcommand, Debug)]
+pub enum ConfigCommand {
+    /// Every setting, its value and where it comes from
+    Show,
+    /// Change a setting in the settings file
+    Set {
+        /// Name of the setting, as `config show` prints it
+        key: String,
+        /// New value
+        value: String,
+    },
+}
+
+/// `offline`, `online`
+#[derive(Args, Debug)]
+pub struct NetworkArgs {
+    /// Only this vault (name or id)
+    pub name: Option<String>,
+}
+
+/// `demo`
+#[derive(Args, Debug)]
+pub struct DemoArgs {
+    /// Do not wait between the steps
+    #[arg(long)]
+    pub fast: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_flag_table_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_fixed_forms_parse() {
+        for form in [
+            "vault add Work --provider local --path /srv/work",
+            "vault add Songs --provider local --path /srv/songs --layout music",
+            "vault list --json",
+            "vault show Work",
+            "vault rename Work Office",
+            "vault remove Work",
+            "vault default Work",
+            "mount Work /mnt/work",
+            "mount Work /mnt/work --foreground",
+            "mount --all /mnt",
+            "unmount /mnt/work",
+            "unmount /mnt/work --wait",
+            "daemon run",
+            "daemon status",
+            "daemon stop",
+            "status",
+            "status --short",
+            "status a/b --vault Work --json",
+            "queue",
+            "queue list",
+            "queue pause",
+            "queue resume --json",
+            "queue retry",
+            "queue hold a",
+            "queue release a",
+            "queue discard a --yes",
+            "sync now",
+            "sync --full",
+            "sync now --dry-run",
+            "pin a",
+            "unpin a",
+            "evict a",
+            "wait a --timeout 30",
+            "history",
+            "history list",
+            "history restore 3 --vault Work",
+            "history export out",
+            "conflicts",
+            "conflicts list",
+            "conflicts export out",
+            "rules why .DS_Store",
+            "doctor",
+            "config show",
+            "config set cache.max_bytes 1GiB",
+            "offline",
+            "online Work",
+            "completions bash",
+            "man out",
+            "--device-name studio status",
+        ] {
+            let words = std::iter::once("vaultfs").chain(form.split(' '));
+            if let Err(error) = Cli::try_parse_from(words) {
+                panic!("`vaultfs {form}` is refused: {error}");
+            }
+        }
+    }
+
+    #[test]
+    fn mount_takes_a_name_and_a_folder_or_all_and_a_folder() {
+        let parse = |words: &[&str]| match Cli::try_parse_from(words).map(|cli| cli.command) {
+            Ok(Command::Mount(mount)) => Some((mount.name, mount.dir)),
+            _ => None,
+        };
+        assert_eq!(parse(&["vaultfs", "mount", "W", "/d"]), Some((Some("W".to_owned()), PathBuf::from("/d"))));
+        assert_eq!(parse(&["vaultfs", "mount", "--all", "/d"]), Some((None, PathBuf::from("/d"))));
+        assert_eq!(parse(&["vaultfs", "mount", "--all", "W", "/d"]), None);
+    }
+}

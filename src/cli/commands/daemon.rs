@@ -1,0 +1,60 @@
+//! `daemon run|status|stop`
+
+use crate::cli::args::DaemonCommand;
+use crate::cli::context::Context;
+use crate::cli::error::{CliError, Result};
+use crate::control::client::start::READY_LINE;
+use crate::control::protocol::{DaemonStatus, ErrorBody, StopReport, VaultFilter};
+
+/// `daemon run`: the daemon itself, in this process.
+pub(super) fn run(context: &Context, detached: bool) -> Result {
+    let ready = || {
+        // Whoever started the daemon may have stopped listening; that does not concern it.
+        match context.output.line(READY_LINE) {
+            Ok(()) | Err(CliError::BrokenPipe) => {}
+            Err(error) => tracing::warn!(%error, "nobody can be told that the daemon is ready"),
+        }
+    };
+    let result = crate::daemon::run(context.daemon_settings(detached), ready);
+    if let Err(problem) = &result
+        && let Ok(line) = serde_json::to_string(&ErrorBody { error: problem.clone() })
+    {
+        context.output.line(line)?;
+    }
+    Ok(result?)
+}
+
+/// `daemon status` and `daemon stop`: of a daemon that runs; none is started for them.
+pub(super) async fn ask(context: &Context, command: DaemonCommand) -> Result {
+    let daemon = context.running_daemon().await?;
+    match command {
+        DaemonCommand::Run { .. } => Ok(()),
+        DaemonCommand::Status => {
+            let status: DaemonStatus = daemon.get("daemon", &VaultFilter::default()).await?;
+            context.output.answer(&status, |status| show(context, status))
+        }
+        DaemonCommand::Stop => {
+            let report: StopReport = daemon.post("daemon/stop", &serde_json::json!({})).await?;
+            context.wait_for_end(&daemon).await?;
+            context.output.answer(&report, |report| {
+                super::unmount::unsent(context, &report.unsent);
+                context.output.note(format!("the daemon (process {}) has ended", report.pid));
+                Ok(())
+            })
+        }
+    }
+}
+
+fn show(context: &Context, status: &DaemonStatus) -> Result {
+    context.output.pairs(&[
+        ("running", format!("process {}", status.pid)),
+        ("version", status.version.clone()),
+        ("since", status.started_at.clone()),
+        ("device", status.device.clone()),
+    ])?;
+    for mount in &status.mounts {
+        context.output.pairs(&[("mounted", format!("{} at {}", mount.vault, mount.dir))])?;
+    }
+    status.problems.iter().for_each(|problem| context.output.problem(problem));
+    Ok(())
+}

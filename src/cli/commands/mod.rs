@@ -1,0 +1,72 @@
+//! One command per file.
+
+mod completions;
+mod config;
+mod conflicts;
+mod daemon;
+mod demo;
+mod doctor;
+mod export;
+mod history;
+mod man;
+mod mount;
+mod network;
+mod pin;
+mod queue;
+mod rules;
+mod status;
+mod sync;
+mod unmount;
+mod vault;
+mod wait;
+
+use std::future::Future;
+
+use super::args::{Command, DaemonCommand};
+use super::context::Context;
+use super::error::{CliError, Result};
+use crate::control::service::ContentVerb;
+
+/// Runs one command.
+pub(super) fn run(context: &Context, command: Command) -> Result {
+    match command {
+        // The daemon brings its own, larger runtime; the local ones need none.
+        Command::Daemon { command: DaemonCommand::Run { detached } } => daemon::run(context, detached),
+        Command::Completions { shell } => completions::run(context, shell),
+        Command::Man { dir } => man::run(context, &dir),
+        Command::Config { command } => config::run(context, command),
+        Command::Demo(arguments) => demo::run(context, &arguments),
+        command => block_on(ask(context, command)),
+    }
+}
+
+async fn ask(context: &Context, command: Command) -> Result {
+    match command {
+        Command::Vault { command } => vault::run(context, command).await,
+        Command::Mount(arguments) => mount::run(context, arguments).await,
+        Command::Unmount(arguments) => unmount::run(context, arguments).await,
+        Command::Daemon { command } => daemon::ask(context, command).await,
+        Command::Status(arguments) => status::run(context, arguments).await,
+        Command::Queue { command, vault } => queue::run(context, command, vault.vault).await,
+        Command::Sync(arguments) => sync::run(context, arguments).await,
+        Command::Pin(target) => pin::run(context, ContentVerb::Pin, target).await,
+        Command::Unpin(target) => pin::run(context, ContentVerb::Unpin, target).await,
+        Command::Evict(target) => pin::run(context, ContentVerb::Evict, target).await,
+        Command::Wait(arguments) => wait::run(context, arguments).await,
+        Command::History { command, vault } => history::run(context, command, vault.vault).await,
+        Command::Conflicts { command, vault } => conflicts::run(context, command, vault.vault).await,
+        Command::Rules { command } => rules::run(context, command).await,
+        Command::Doctor(vault) => doctor::run(context, vault.vault).await,
+        Command::Offline(arguments) => network::run(context, arguments, true).await,
+        Command::Online(arguments) => network::run(context, arguments, false).await,
+        Command::Config { .. } | Command::Demo(_) | Command::Completions { .. } | Command::Man { .. } => Ok(()),
+    }
+}
+
+fn block_on<T>(future: impl Future<Output = Result<T>>) -> Result<T> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| CliError::io("cannot start the event loop", &error))?
+        .block_on(future)
+}

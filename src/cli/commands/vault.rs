@@ -1,0 +1,88 @@
+//! `vault add|list|show|rename|remove|default`
+
+use clap::ValueEnum;
+
+use crate::cli::args::VaultCommand;
+use crate::cli::context::Context;
+use crate::cli::error::Result;
+use crate::cli::output::{counted, size};
+use crate::cli::target;
+use crate::control::protocol::{
+    AddVault, RemoveVault, RenameVault, SetDefault, VaultDetails, VaultFilter, VaultList, VaultSummary,
+};
+
+pub(super) async fn run(context: &Context, command: VaultCommand) -> Result {
+    let daemon = context.daemon().await?;
+    match command {
+        VaultCommand::Add { name, provider, path, layout } => {
+            let request =
+                AddVault { name, provider: word(provider), path: target::absolute(&path)?, layout: layout.map(word) };
+            done(context, daemon.post("vaults", &request).await?, "added")
+        }
+        VaultCommand::List => list(context, &daemon.get("vaults", &VaultFilter::default()).await?),
+        VaultCommand::Show { name } => show(context, &daemon.get("vaults/show", &VaultFilter { vault: name }).await?),
+        VaultCommand::Rename { name, new_name } => {
+            let request = RenameVault { vault: name, name: new_name };
+            done(context, daemon.post("vaults/rename", &request).await?, "renamed")
+        }
+        VaultCommand::Remove { name, even_if_unsent } => {
+            let request = RemoveVault { vault: name, even_if_unsent };
+            done(context, daemon.post("vaults/remove", &request).await?, "removed")
+        }
+        VaultCommand::Default { name: Some(name) } => {
+            done(context, daemon.post("vaults/default", &SetDefault { vault: name }).await?, "is the default now")
+        }
+        VaultCommand::Default { name: None } => {
+            let details: VaultDetails = daemon.get("vaults/show", &VaultFilter::default()).await?;
+            context.output.answer(&details.summary, |vault| context.output.line(&vault.name))
+        }
+    }
+}
+
+fn word(value: impl ValueEnum) -> String {
+    value.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
+}
+
+fn done(context: &Context, vault: VaultSummary, what: &str) -> Result {
+    context.output.answer(&vault, |vault| {
+        context.output.note(format!("vault {}: {what}", vault.name));
+        Ok(())
+    })
+}
+
+fn list(context: &Context, vaults: &VaultList) -> Result {
+    context.output.answer(vaults, |list| {
+        if list.vaults.is_empty() {
+            context.output.note("no vaults yet; add one with `vaultfs vault add NAME --provider local --path DIR`");
+        }
+        let rows: Vec<[String; 5]> = list.vaults.iter().map(row).collect();
+        context.output.table(["NAME", "PROVIDER", "LAYOUT", "PATH", "MOUNTED AT"], &rows)
+    })
+}
+
+fn row(vault: &VaultSummary) -> [String; 5] {
+    let name = if vault.is_default { format!("{} (default)", vault.name) } else { vault.name.clone() };
+    let mounts = if vault.mounts.is_empty() { "-".to_owned() } else { vault.mounts.join(", ") };
+    [name, vault.provider.clone(), vault.layout.clone(), vault.path.clone(), mounts]
+}
+
+fn show(context: &Context, vault: &VaultDetails) -> Result {
+    context.output.answer(vault, |vault| {
+        let (summary, status) = (&vault.summary, &vault.status);
+        let lines = [
+            ("name", summary.name.clone()),
+            ("id", summary.id.clone()),
+            ("provider", summary.provider.clone()),
+            ("path", summary.path.clone()),
+            ("layout", summary.layout.clone()),
+            ("default", if summary.is_default { "yes" } else { "no" }.to_owned()),
+            ("state", status.state.as_str().to_owned()),
+            ("last synced", summary.last_synced.clone().unwrap_or_else(|| "never".to_owned())),
+            ("holds", format!("{}, {}", counted(status.entries, "entry", "entries"), size(status.bytes))),
+            ("mounted at", if summary.mounts.is_empty() { "-".to_owned() } else { summary.mounts.join(", ") }),
+            ("state folder", vault.state_dir.clone()),
+            ("cache folder", vault.cache_dir.clone()),
+        ];
+        context.output.pairs(&lines)
+    })
+}

@@ -1,0 +1,101 @@
+//! What the server asks of the daemon. One method per address; the server only decodes, calls and encodes.
+
+use std::path::Path;
+
+use async_trait::async_trait;
+
+use super::events::EventBus;
+use super::protocol::{
+    AddVault, Changed, ConflictList, ContentChange, DaemonStatus, DoctorReport, FileStatus, HistoryEntry, HistoryList,
+    MountRequest, Mounted, NetworkRequest, Problem, QueueChange, QueueList, RemoveVault, RenameVault, Restored,
+    RuleVerdict, RulesQuery, SetDefault, StatusReport, StopReport, SyncReport, SyncRequest, Target, UnmountReport,
+    UnmountRequest, VaultDetails, VaultFilter, VaultList, VaultSummary, WaitReport, WaitRequest,
+};
+
+/// An answer, or why there is none.
+pub type Reply<T> = Result<T, Problem>;
+
+/// Bytes of a file that are streamed to a client, in pieces.
+pub type ByteStream = std::pin::Pin<Box<dyn futures_util::Stream<Item = std::io::Result<bytes::Bytes>> + Send>>;
+
+/// What is done with the bytes of a file.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ContentVerb {
+    /// Fetch them and keep them here.
+    Pin,
+    /// No longer keep them.
+    Unpin,
+    /// Drop them now.
+    Evict,
+}
+
+/// The daemon, as clients see it.
+///
+/// Every method answers within a bound, or, for [`ControlService::wait`], within what was asked for.
+#[async_trait]
+pub trait ControlService: Send + Sync + 'static {
+    /// Where events come from.
+    fn events(&self) -> &EventBus;
+
+    /// The folder whose vaults it serves.
+    fn state_dir(&self) -> &Path;
+
+    /// The daemon itself.
+    async fn daemon(&self) -> Reply<DaemonStatus>;
+    /// Unmounts everything and ends. Answers before it ends.
+    async fn stop(&self) -> Reply<StopReport>;
+
+    /// The registry.
+    async fn vaults(&self) -> Reply<VaultList>;
+    /// One vault, by name or id.
+    async fn vault(&self, filter: VaultFilter) -> Reply<VaultDetails>;
+    /// Adds a vault.
+    async fn add_vault(&self, request: AddVault) -> Reply<VaultSummary>;
+    /// Renames a vault; nothing else of it changes.
+    async fn rename_vault(&self, request: RenameVault) -> Reply<VaultSummary>;
+    /// Forgets a vault. Bytes at the provider stay; so do local bytes that were never sent.
+    async fn remove_vault(&self, request: RemoveVault) -> Reply<VaultSummary>;
+    /// Makes a vault the one that is meant when none is named.
+    async fn set_default(&self, request: SetDefault) -> Reply<VaultSummary>;
+
+    /// Mounts a vault, or all of them. Answers when the mount answers.
+    async fn mount(&self, request: MountRequest) -> Reply<Mounted>;
+    /// Unmounts; says what has not been sent.
+    async fn unmount(&self, request: UnmountRequest) -> Reply<UnmountReport>;
+
+    /// All vaults, or one.
+    async fn status(&self, filter: VaultFilter) -> Reply<StatusReport>;
+    /// One file or folder.
+    async fn file_status(&self, target: Target) -> Reply<FileStatus>;
+
+    /// What is left to do.
+    async fn queue(&self, filter: VaultFilter) -> Reply<QueueList>;
+    /// Pause, resume, retry, hold, release, discard.
+    async fn change_queue(&self, change: QueueChange) -> Reply<Changed>;
+    /// One run, or its plan.
+    async fn sync(&self, request: SyncRequest) -> Reply<SyncReport>;
+    /// Pin, unpin, evict.
+    async fn content(&self, verb: ContentVerb, target: Target) -> Reply<ContentChange>;
+    /// Answers when it is safe in the cloud, or when the hold time is over.
+    async fn wait(&self, request: WaitRequest) -> Reply<WaitReport>;
+
+    /// Kept versions.
+    async fn history(&self, filter: VaultFilter) -> Reply<HistoryList>;
+    /// Puts a kept version back into the tree, beside what is there.
+    async fn restore(&self, entry: HistoryEntry) -> Reply<Restored>;
+    /// Bytes of a kept version.
+    async fn history_content(&self, entry: HistoryEntry) -> Reply<ByteStream>;
+    /// Conflicts, resolved ones too.
+    async fn conflicts(&self, filter: VaultFilter) -> Reply<ConflictList>;
+    /// Bytes of a file of a vault, as the mount shows them.
+    async fn file_content(&self, target: Target) -> Reply<ByteStream>;
+
+    /// Why a name stays on this machine, or does not.
+    async fn rules_why(&self, query: RulesQuery) -> Reply<RuleVerdict>;
+    /// Looks for trouble.
+    async fn doctor(&self, filter: VaultFilter) -> Reply<DoctorReport>;
+    /// Offline and back.
+    async fn network(&self, request: NetworkRequest) -> Reply<Changed>;
+    /// Prometheus text.
+    async fn metrics(&self) -> Reply<String>;
+}

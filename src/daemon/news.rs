@@ -1,0 +1,126 @@
+//! What the engine of a vault tells, passed on: to clients as events, to the registry as status and time of the last sync.
+//!
+//! The registry is written when the word changes, and while it stays `synced` at most once a minute: it is a file that other
+//! programs watch.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::broadcast::error::RecvError;
+
+use super::blocking::blocking;
+use super::problems;
+use super::service::words;
+use super::tasks::Stop;
+use crate::control::events::EventBus;
+use crate::control::protocol::{ErrorCode, StateWord};
+use crate::sync::{Engine, EventKind};
+use crate::types::{Timestamp, VaultId};
+use crate::vaults::{RegistryFile, SyncStatus};
+
+/// Shortest time between two notes of a sync that changed no word.
+const NOTE_EVERY: Duration = Duration::from_secs(60);
+
+/// Runs until it is told to stop.
+pub(super) async fn forward(
+    engine: Arc<Engine>,
+    events: Arc<EventBus>,
+    registry: RegistryFile,
+    id: VaultId,
+    name: String,
+    mut stop: Stop,
+) {
+    let mut news = engine.subscribe();
+    let mut noted: Option<(SyncStatus, Option<Timestamp>)> = None;
+    let mut word = None;
+    loop {
+        let event = tokio::select! {
+            () = stop.requested() => return,
+            event = news.recv() => event,
+        };
+        let (kind, path) = match event {
+            Ok(event) => (event.kind, event.path),
+            Err(RecvError::Lagged(_)) => (EventKind::Status, None),
+            Err(RecvError::Closed) => return,
+        };
+        if kind != EventKind::Status {
+            events.publish(kind_word(kind), Some(&name), path.as_deref(), None);
+        }
+        let asked = Arc::clone(&engine);
+        let status = blocking(move || asked.status().map_err(|error| problems::of(ErrorCode::Io, &error)));
+        let Ok(status) = status.await else { continue };
+        let now = words::state(status.state);
+        if word.replace(now) != Some(now) {
+            events.publish("state", Some(&name), None, Some(now.as_str().to_owned()));
+        }
+        let current = (sync_status(now), status.last_synced);
+        if is_worth_noting(noted, current) {
+            note(&registry, id, current).await;
+            noted = Some(current);
+        }
+    }
+}
+
+fn kind_word(kind: EventKind) -> &'static str {
+    match kind {
+        EventKind::Status => "state",
+        EventKind::Uploaded => "uploaded",
+        EventKind::Applied => "applied",
+        EventKind::Conflict => "conflict",
+        EventKind::Problem => "problem",
+    }
+}
+
+/// The registry knows four words.
+fn sync_status(word: StateWord) -> SyncStatus {
+    match word {
+        StateWord::Idle | StateWord::Conflict => SyncStatus::Synced,
+        StateWord::Syncing => SyncStatus::Syncing,
+        StateWord::Paused | StateWord::Offline => SyncStatus::Offline,
+        StateWord::AuthRequired | StateWord::Error => SyncStatus::Error,
+    }
+}
+
+fn is_worth_noting(
+    noted: Option<(SyncStatus, Option<Timestamp>)>,
+    (status, synced_at): (SyncStatus, Option<Timestamp>),
+) -> bool {
+    match noted {
+        None => true,
+        // Between two syncs it is `syncing` for a moment; that is not worth a file.
+        Some((SyncStatus::Synced, before)) if status == SyncStatus::Syncing || status == SyncStatus::Synced => {
+            let (Some(before), Some(now)) = (before, synced_at) else { return before != synced_at };
+            now.since(before) >= NOTE_EVERY
+        }
+        Some((word, _)) => word != status,
+    }
+}
+
+async fn note(registry: &RegistryFile, id: VaultId, (status, synced_at): (SyncStatus, Option<Timestamp>)) {
+    let registry = registry.clone();
+    let noted = blocking(move || {
+        registry
+            .update(|registry| registry.update_status(id, status, synced_at))
+            .map_err(|error| problems::registry(&error))
+    });
+    if let Err(problem) = noted.await {
+        tracing::warn!(%problem, "the registry could not be told how a vault stands");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_registry_is_written_when_it_says_something_new() {
+        let at = |seconds: i64| Some(Timestamp::from_parts(seconds, 0));
+        let synced = (SyncStatus::Synced, at(100));
+        assert!(is_worth_noting(None, synced));
+        assert!(!is_worth_noting(Some(synced), (SyncStatus::Syncing, at(100))));
+        assert!(!is_worth_noting(Some(synced), (SyncStatus::Synced, at(130))));
+        assert!(is_worth_noting(Some(synced), (SyncStatus::Synced, at(160))));
+        assert!(is_worth_noting(Some(synced), (SyncStatus::Offline, at(100))));
+        assert!(is_worth_noting(Some((SyncStatus::Offline, at(100))), synced));
+    }
+}

@@ -1,0 +1,146 @@
+//! Connects the layers that must not know each other: each impl here answers one layer's port with another layer's object.
+
+use std::fs::File;
+use std::sync::{Arc, OnceLock, Weak};
+
+use async_trait::async_trait;
+
+use crate::catalog::Version;
+use crate::content::{FetchDone, FetchError, FetchRequest, Urgency};
+use crate::fetch::{BlockFetcher, FetchEvents};
+use crate::provider::{self, ErrorKind, ProviderError};
+use crate::rules::Rules;
+use crate::sync::Engine;
+use crate::sync::ports::{Frozen, Hydrate, LocalChange, LocalTree};
+use crate::telemetry::Private;
+use crate::types::{ByteRange, EntryName, InodeNo, NodeId};
+use crate::vfs::ports::{BlockSource, ChangeSink, NamePolicy};
+use crate::vfs::{NamespaceGuard, VaultFs};
+
+/// The filesystem core reads missing blocks through the fetcher.
+impl BlockSource for BlockFetcher {
+    fn open_direct(&self, version: &Version) -> Option<File> {
+        Self::open_direct(self, version)
+    }
+
+    fn direct_is_current(&self, file: &File, version: &Version) -> bool {
+        Self::direct_is_current(self, file, version)
+    }
+
+    fn fetch(&self, request: FetchRequest, done: FetchDone) {
+        Self::fetch(self, request, done);
+    }
+
+    fn read_on(&self, version: &Version, stream: u64, range: ByteRange) {
+        Self::read_on(self, version, stream, range);
+    }
+}
+
+/// The filesystem core asks the rule packs which names stay here.
+impl NamePolicy for Rules {
+    fn is_local_only(&self, name: &EntryName) -> bool {
+        self.local_only(name).is_some()
+    }
+}
+
+/// The engine has whole files fetched.
+#[async_trait]
+impl Hydrate for BlockFetcher {
+    async fn hydrate(&self, version: &Version) -> provider::Result<()> {
+        Self::hydrate(self, version, Urgency::Background, &|_present| {}).await.map_err(|error| {
+            let kind = match error {
+                FetchError::Offline => ErrorKind::Offline,
+                FetchError::TimedOut(_) | FetchError::Failed(_) => ErrorKind::Busy,
+                FetchError::Gone => ErrorKind::RevisionGone,
+                FetchError::AuthRequired => ErrorKind::AuthRequired,
+                FetchError::NoSpace => ErrorKind::NoSpace,
+                FetchError::Corrupt => ErrorKind::Corrupt,
+            };
+            ProviderError::new(kind, "download", error.to_string())
+        })
+    }
+}
+
+/// The engine changes the local tree through the filesystem core, mounted or not.
+impl LocalTree for VaultFs {
+    fn freeze(&self) -> Box<dyn Frozen + '_> {
+        Box::new(FrozenTree { guard: Self::freeze(self) })
+    }
+}
+
+struct FrozenTree<'a> {
+    guard: NamespaceGuard<'a>,
+}
+
+impl Frozen for FrozenTree<'_> {
+    fn is_open_for_writing(&self, ino: InodeNo) -> bool {
+        self.guard.is_open_for_writing(ino)
+    }
+
+    fn is_open(&self, ino: InodeNo) -> bool {
+        self.guard.is_open(ino)
+    }
+
+    fn committed(&self, changes: &[LocalChange]) {
+        for change in changes {
+            match change {
+                LocalChange::Entry { parent, name } => self.guard.entry_changed(*parent, name),
+                LocalChange::Content { ino } => self.guard.content_changed(*ino),
+                LocalChange::Detached { ino } => self.guard.detached(*ino),
+                LocalChange::Settled { ino, node: _ } => self.guard.content_settled(*ino),
+            }
+        }
+    }
+}
+
+/// Carries news to an engine that is built after those who tell it. Silent before that and after its end.
+#[derive(Clone, Default)]
+pub(super) struct EngineLink {
+    engine: Arc<OnceLock<Weak<Engine>>>,
+}
+
+impl EngineLink {
+    /// From now on news arrives.
+    pub(super) fn connect(&self, engine: &Arc<Engine>) {
+        if self.engine.set(Arc::downgrade(engine)).is_err() {
+            tracing::error!("an engine was connected twice");
+        }
+    }
+
+    fn engine(&self) -> Option<Arc<Engine>> {
+        self.engine.get()?.upgrade()
+    }
+}
+
+impl ChangeSink for EngineLink {
+    fn changed(&self, _node: NodeId) {
+        if let Some(engine) = self.engine() {
+            engine.kick();
+        }
+    }
+
+    fn problem(&self, node: NodeId, operation: &'static str, cause: &dyn std::error::Error) {
+        tracing::warn!(%node, operation, cause = %Private(cause), "an operation of the mount failed");
+    }
+}
+
+impl FetchEvents for EngineLink {
+    fn revision_gone(&self, _version: &Version) {
+        if let Some(engine) = self.engine() {
+            engine.hint();
+        }
+    }
+
+    fn corrupt(&self, version: &Version) {
+        tracing::warn!(rid = %Private(&version.rid.0), "the provider sent bytes that do not match its own hash");
+        if let Some(engine) = self.engine() {
+            engine.hint();
+        }
+    }
+
+    fn unreachable(&self) {
+        if let Some(engine) = self.engine() {
+            engine.hint();
+        }
+    }
+}

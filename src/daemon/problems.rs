@@ -1,0 +1,133 @@
+//! The layers' errors in the words of the control API: a code, the cause chain, and one next step.
+
+use crate::catalog::CatalogError;
+use crate::config::{ConfigError, PathsError};
+use crate::control::protocol::{ErrorCode, Problem};
+use crate::mount::MountError;
+use crate::vaults::RegistryError;
+use crate::vfs::FsError;
+
+/// What was being done when the registry failed.
+pub(super) fn registry(error: &RegistryError) -> Problem {
+    let (code, hint) = match error {
+        RegistryError::Unreadable { .. } | RegistryError::Unwritable { .. } => {
+            (ErrorCode::Registry, Some("check the owner and the free space of that folder"))
+        }
+        RegistryError::NotJson { .. } | RegistryError::Shape { .. } | RegistryError::UnknownProvider { .. } => (
+            ErrorCode::Registry,
+            Some("correct the file, or move it away and add the vaults again; nothing was changed"),
+        ),
+        RegistryError::TooNew { .. } => (ErrorCode::Registry, Some("update vaultfs")),
+        RegistryError::NoSuchVault { .. } => (ErrorCode::UnknownVault, Some("`vaultfs vault list` lists the vaults")),
+        RegistryError::Ambiguous { .. } => (ErrorCode::AmbiguousVault, Some("name the vault by its id")),
+        RegistryError::NameTaken { .. } | RegistryError::IdTaken { .. } => (ErrorCode::VaultExists, None),
+        RegistryError::RootTaken { .. } => (ErrorCode::VaultExists, Some("mount that vault, or choose another folder")),
+        RegistryError::NameRefused { .. } | RegistryError::ConfigRefused { .. } => (ErrorCode::InvalidRequest, None),
+        RegistryError::RootRefused(_) => (ErrorCode::InvalidRequest, Some("name an existing folder with --path")),
+        RegistryError::OnlyVault(_) => (ErrorCode::VaultInUse, None),
+        RegistryError::ActiveVault(_) | RegistryError::DefaultVault(_) => {
+            (ErrorCode::VaultInUse, Some("choose another one with `vaultfs vault default NAME`"))
+        }
+    };
+    let problem = of(code, error);
+    match hint {
+        Some(hint) => problem.hint(hint),
+        None => problem,
+    }
+}
+
+/// Why a folder cannot be mounted on or unmounted.
+pub(super) fn mount(error: &MountError) -> Problem {
+    let (code, hint) = match error {
+        MountError::Missing(dir) => {
+            (ErrorCode::MountpointMissing, format!("make it with `mkdir -p {}`", dir.display()))
+        }
+        MountError::NotFolder(_) => (ErrorCode::MountpointMissing, "name an existing empty folder".to_owned()),
+        MountError::NotEmpty(_) => {
+            (ErrorCode::MountpointNotEmpty, "name an empty folder; a mount would hide what is in this one".to_owned())
+        }
+        MountError::Busy(dir) => (
+            ErrorCode::MountpointBusy,
+            format!("choose another folder, or unmount it with `vaultfs unmount {}` or `umount`", dir.display()),
+        ),
+        MountError::NoFuse(_) => (ErrorCode::MountFailed, "install FUSE (package fuse3) and try again".to_owned()),
+        MountError::InUse(dir) => (
+            ErrorCode::MountInUse,
+            format!("close the programs that use it (`fuser -vm {}` lists them) and try again", dir.display()),
+        ),
+        MountError::System { .. } => (ErrorCode::MountFailed, "`vaultfs doctor` checks what mounting needs".to_owned()),
+    };
+    of(code, error).hint(hint)
+}
+
+/// Why a folder of ours cannot be had.
+pub(super) fn paths(error: &PathsError) -> Problem {
+    of(ErrorCode::Io, error)
+}
+
+/// Why the settings cannot be used.
+pub(super) fn config(error: &ConfigError) -> Problem {
+    Problem::new(ErrorCode::InvalidRequest, "the settings are not valid")
+        .because(error)
+        .hint("correct the setting; `vaultfs config show` lists all of them")
+}
+
+/// Why the catalog of a vault failed.
+pub(super) fn catalog(vault: &str, error: &CatalogError) -> Problem {
+    let problem = Problem::new(code_of_catalog(error), format!("the catalog of vault {vault} failed")).because(error);
+    match error {
+        CatalogError::TooNew { .. } => problem.hint("update vaultfs; nothing was changed"),
+        CatalogError::NoSpace => problem.hint("free some space on the disk of the state folder"),
+        CatalogError::WrongVault { .. }
+        | CatalogError::Corrupt { .. }
+        | CatalogError::Sqlite { .. }
+        | CatalogError::Io { .. }
+        | CatalogError::NotEmpty
+        | CatalogError::NameTaken
+        | CatalogError::NoSuchNode(_) => problem.hint("see `vaultfs doctor`"),
+    }
+}
+
+fn code_of_catalog(error: &CatalogError) -> ErrorCode {
+    match error {
+        CatalogError::NoSpace => ErrorCode::NoSpace,
+        CatalogError::NoSuchNode(_) => ErrorCode::NotFound,
+        CatalogError::TooNew { .. }
+        | CatalogError::WrongVault { .. }
+        | CatalogError::NotEmpty
+        | CatalogError::NameTaken
+        | CatalogError::Corrupt { .. }
+        | CatalogError::Sqlite { .. }
+        | CatalogError::Io { .. } => ErrorCode::Io,
+    }
+}
+
+/// Why a file of a vault cannot be read or written.
+pub(super) fn file(what: String, error: &FsError) -> Problem {
+    let code = match error.errno() {
+        libc::ENOENT => ErrorCode::NotFound,
+        libc::ENOSPC | libc::EDQUOT => ErrorCode::NoSpace,
+        libc::ETIMEDOUT => ErrorCode::TimedOut,
+        _ => ErrorCode::Io,
+    };
+    Problem::new(code, what).because(error)
+}
+
+/// An error whose own text says what failed.
+pub(super) fn of(code: ErrorCode, error: &(dyn std::error::Error + 'static)) -> Problem {
+    let problem = Problem::new(code, error.to_string());
+    match error.source() {
+        Some(cause) => problem.because(cause),
+        None => problem,
+    }
+}
+
+/// There is no entry at this path.
+pub(super) fn no_entry(vault: &str, path: &str) -> Problem {
+    Problem::new(ErrorCode::NotFound, format!("there is no `{path}` in vault {vault}"))
+}
+
+/// A thread that worked for a request has crashed.
+pub(super) fn crashed(error: &tokio::task::JoinError) -> Problem {
+    Problem::new(ErrorCode::Internal, "the daemon failed while it worked on this").because(error)
+}

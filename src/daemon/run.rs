@@ -1,0 +1,169 @@
+//! From the first step to the last.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::UnixListener;
+use tokio::sync::watch;
+
+use super::lockfile::InstanceLock;
+use super::mount_set::MountSet;
+use super::service::Front;
+use super::signals::StopSignals;
+use super::tasks::Tasks;
+use super::vault_set::VaultSet;
+use super::{Daemon, StopReason, problems};
+use crate::config::{Config, ConfigFile, Environment, Layers, Paths};
+use crate::control::events::EventBus;
+use crate::control::protocol::{ErrorCode, Problem};
+use crate::control::{server, socket};
+use crate::sys::process;
+use crate::telemetry::logging::{self, LogOutput};
+use crate::types::{Clock, SystemClock};
+use crate::vaults::RegistryFile;
+
+/// Threads of the event loop: it only passes work on.
+const EVENT_THREADS: usize = 2;
+
+/// Name of the single-instance lock, in the runtime and in the state folder.
+const LOCK_NAME: &str = "daemon.lock";
+
+/// How long requests may take to finish once the daemon stops.
+const REQUEST_GRACE: Duration = Duration::from_secs(2);
+
+/// How long background tasks may take to end.
+const TASK_GRACE: Duration = Duration::from_secs(5);
+
+/// What the daemon is started with.
+pub struct DaemonSettings {
+    /// The folders of this user.
+    pub paths: Paths,
+    /// The environment.
+    pub environment: Environment,
+    /// Settings of the command line.
+    pub flags: Vec<(String, String)>,
+    /// True if nobody looks at standard error: the log goes to a file.
+    pub detached: bool,
+}
+
+/// Runs the daemon until it is told to stop. `ready` is called when it accepts requests.
+pub fn run(settings: DaemonSettings, ready: impl FnOnce()) -> Result<(), Problem> {
+    let DaemonSettings { paths, environment, flags, detached } = settings;
+    process::set_umask(0o077);
+    paths.create().and_then(|()| paths.create_runtime()).map_err(|error| problems::paths(&error))?;
+    let _lock = InstanceLock::acquire(&paths.runtime().join(LOCK_NAME), &paths.state().join(LOCK_NAME))?;
+    let file = ConfigFile::load(&paths.config_file()).map_err(|error| problems::config(&error))?;
+    let layers = Layers { file: &file, environment: &environment, flags: &flags };
+    let config = Config::resolve(&layers).map_err(|error| problems::config(&error))?;
+    let output = if detached { LogOutput::Folder(paths.state().to_owned()) } else { LogOutput::Stderr };
+    let log = &config.settings().log;
+    logging::init(&log.level, log.names, &output).map_err(|error| problems::of(ErrorCode::Io, &error))?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(EVENT_THREADS)
+        .thread_name("vaultfs-events")
+        .enable_all()
+        .build()
+        .map_err(|error| Problem::new(ErrorCode::Internal, "cannot start the event loop").because(&error))?;
+    let result = runtime.block_on(serve(paths, config, environment.uid, ready));
+    // A thread that still waits for a dead disk must not keep the process.
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    result
+}
+
+async fn serve(paths: Paths, config: Config, uid: u32, ready: impl FnOnce()) -> Result<(), Problem> {
+    let mut signals = StopSignals::listen()?;
+    let socket_path = paths.control_socket();
+    let listener = socket::bind(&socket_path).map_err(|error| problems::of(ErrorCode::Io, &error))?;
+    let daemon = Arc::new(build(paths, config));
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), pid = std::process::id(), "the daemon starts");
+
+    daemon.restore().await;
+    ready();
+    let mut stopping = daemon.stop.subscribe();
+    let stop = async {
+        tokio::select! {
+            () = signals.requested() => { daemon.stop.send_replace(StopReason::Told); }
+            // The sender lives as long as the daemon.
+            _ = stopping.wait_for(|reason| *reason != StopReason::Not) => {}
+        }
+    };
+    server::serve(&listener, Arc::new(Front(Arc::clone(&daemon))), uid, stop, REQUEST_GRACE).await;
+    let reason = *daemon.stop.borrow();
+    tracing::info!(?reason, "the daemon stops");
+    tokio::spawn(signals.end_at_the_next_one());
+    daemon.shut_down(reason).await;
+    close_socket(&socket_path, listener);
+    tracing::info!("the daemon has stopped");
+    Ok(())
+}
+
+fn build(paths: Paths, config: Config) -> Daemon {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    Daemon {
+        started_at: clock.now(),
+        registry: RegistryFile::new(paths.registry_file()),
+        events: Arc::new(EventBus::new(Arc::clone(&clock))),
+        vaults: VaultSet::default(),
+        mounts: MountSet::default(),
+        tasks: Tasks::default(),
+        stop: watch::Sender::default(),
+        problems: std::sync::Mutex::default(),
+        paths,
+        config,
+        clock,
+    }
+}
+
+/// The file goes first: nobody must find a socket that nobody listens to.
+fn close_socket(path: &Path, listener: UnixListener) {
+    if let Err(error) = std::fs::remove_file(path) {
+        tracing::debug!(%error, "the control socket was already gone");
+    }
+    drop(listener);
+}
+
+impl Daemon {
+    /// Mounts what the last daemon had mounted, and opens the vaults that may have something to send. Nothing here keeps the
+    /// daemon from starting: what fails is a problem of its vault.
+    async fn restore(self: &Arc<Self>) {
+        match super::mounts::load(self.paths.state()) {
+            Ok(records) => {
+                for record in records {
+                    if let Err(problem) = self.mount_again(&record).await {
+                        let what = format!("{} could not be mounted again", record.dir.display());
+                        self.report(Problem { what, cause: vec![problem.to_string()], ..problem });
+                    }
+                }
+            }
+            Err(problem) => self.report(problem),
+        }
+        match self.registry.load() {
+            Ok(registry) => {
+                for vault in registry.list() {
+                    // Without a catalog it has never been opened, and has nothing to send.
+                    if self.paths.vault_catalog(vault.id).exists()
+                        && let Err(problem) = self.open(vault).await
+                    {
+                        self.report(problem);
+                    }
+                }
+            }
+            Err(error) => self.report(problems::registry(&error)),
+        }
+    }
+
+    /// The reverse of the start.
+    async fn shut_down(&self, reason: StopReason) {
+        self.unmount_everything(reason == StopReason::Told).await;
+        for name in self.vaults.close_all().await {
+            tracing::warn!(
+                vault = name,
+                "the vault was not closed cleanly; it will be checked when it is opened again"
+            );
+        }
+        for name in self.tasks.stop(TASK_GRACE).await {
+            tracing::warn!(task = name, "the task did not end in time");
+        }
+    }
+}

@@ -1,0 +1,201 @@
+//! Looking for trouble; and what the daemon says of itself, of names, and in numbers.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::words;
+use crate::control::protocol::{
+    API_VERSION, DaemonStatus, DoctorReport, ErrorCode, Finding, Problem, RuleVerdict, RulesQuery, StopReport,
+    VaultFilter,
+};
+use crate::control::service::Reply;
+use crate::daemon::blocking::blocking;
+use crate::daemon::vault::OpenVault;
+use crate::daemon::{Daemon, StopReason, problems};
+use crate::mount::table;
+use crate::rules::{Rules, Verdict};
+use crate::telemetry::metrics;
+use crate::types::EntryName;
+use crate::vaults::Vault;
+
+/// How long a provider may take to answer `doctor`.
+const PROVIDER_TIMEOUT: Duration = Duration::from_secs(10);
+
+impl Daemon {
+    pub(super) async fn own_status(&self) -> Reply<DaemonStatus> {
+        self.forget_unmounted().await;
+        Ok(DaemonStatus {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            api: API_VERSION,
+            pid: std::process::id(),
+            started_at: self.started_at.to_rfc3339(),
+            device: self.config.settings().device_name.clone(),
+            mounts: self.mount_infos(&self.mounts.records()).await,
+            problems: self.problems(),
+        })
+    }
+
+    pub(super) async fn ask_to_stop(self: &Arc<Self>) -> Reply<StopReport> {
+        let unsent = self.all_unsent().await?;
+        self.stop.send_replace(StopReason::Asked);
+        Ok(StopReport { pid: std::process::id(), unsent })
+    }
+
+    pub(super) async fn explain_name(self: &Arc<Self>, query: RulesQuery) -> Reply<RuleVerdict> {
+        let last = query.name.trim_end_matches('/').rsplit('/').next().unwrap_or_default();
+        let name = EntryName::new(last).map_err(|error| problems::of(ErrorCode::InvalidRequest, &error))?;
+        let vault = match &query.vault {
+            Some(vault) => Some(self.open(&self.find(Some(vault)).await?).await?),
+            None => None,
+        };
+        let rules = vault.map_or_else(|| Arc::new(Rules::default()), |vault| Arc::clone(&vault.rules));
+        Ok(match rules.verdict(&name) {
+            Verdict::LocalOnly(rule) => RuleVerdict {
+                name: query.name,
+                local_only: true,
+                pack: Some(rule.pack.to_owned()),
+                pattern: Some(rule.pattern.as_str().to_owned()),
+                why: rule.reason.to_owned(),
+            },
+            Verdict::Excepted { exception, rule } => RuleVerdict {
+                name: query.name,
+                local_only: false,
+                pack: Some(rule.pack.to_owned()),
+                pattern: Some(exception.as_str().to_owned()),
+                why: format!("your settings except it from {}", rule.pattern.as_str()),
+            },
+            Verdict::Syncs => RuleVerdict {
+                name: query.name,
+                local_only: false,
+                pack: None,
+                pattern: None,
+                why: "no rule keeps such names here".to_owned(),
+            },
+        })
+    }
+
+    pub(super) async fn numbers(&self) -> Reply<String> {
+        let metrics = metrics();
+        metrics.mounted_vaults.set(super::status::count(self.mounts.records().len()));
+        Ok(metrics.render())
+    }
+
+    pub(super) async fn examine(self: &Arc<Self>, filter: VaultFilter) -> Reply<DoctorReport> {
+        let mut findings = vec![fuse_finding()];
+        let registry = self.load_registry().await;
+        findings.push(finding(
+            "registry",
+            None,
+            registry
+                .as_ref()
+                .map(|registry| format!("{} vaults in {}", registry.list().len(), self.registry.path().display())),
+        ));
+        findings.push(self.mounts_finding().await);
+        for problem in self.problems() {
+            findings.push(finding("daemon", None, Err(&problem)));
+        }
+        if registry.is_ok() {
+            for vault in self.find_all(filter.vault.as_deref()).await? {
+                findings.extend(self.examine_vault(&vault).await);
+            }
+        }
+        Ok(DoctorReport { findings })
+    }
+
+    /// Mounts that the system has and this daemon does not.
+    async fn mounts_finding(&self) -> Finding {
+        let there = blocking(|| table::mounted().map_err(|error| problems::of(ErrorCode::Io, &error))).await;
+        let own = self.mounts.records();
+        let stale = there.map(|there| {
+            there
+                .into_iter()
+                .filter(|there| !own.iter().any(|own| own.dir == there.dir))
+                .map(|there| there.dir)
+                .collect()
+        });
+        match stale {
+            Err(problem) => finding("mounts", None, Err(&problem)),
+            Ok(stale) if Vec::is_empty(&stale) => finding("mounts", None, Ok(format!("{} mounted", own.len()))),
+            Ok(stale) => {
+                let dirs: Vec<String> =
+                    stale.iter().map(|dir: &std::path::PathBuf| dir.display().to_string()).collect();
+                let problem =
+                    Problem::new(ErrorCode::MountpointBusy, format!("not of this daemon: {}", dirs.join(", ")))
+                        .hint(format!("if its daemon is dead, `vaultfs unmount {}` takes it away", dirs[0]));
+                finding("mounts", None, Err(&problem))
+            }
+        }
+    }
+
+    async fn examine_vault(self: &Arc<Self>, vault: &Vault) -> Vec<Finding> {
+        let name = Some(vault.name.as_str());
+        let open = match self.open(vault).await {
+            Ok(open) => open,
+            Err(problem) => return vec![finding("open", name, Err(&problem))],
+        };
+        vec![open.catalog_finding().await, open.provider_finding().await, open.sync_finding().await]
+    }
+}
+
+impl OpenVault {
+    async fn catalog_finding(self: &Arc<Self>) -> Finding {
+        let vault = Arc::clone(self);
+        let checked = blocking(move || {
+            let name = vault.name();
+            let lines = vault.catalog.check().map_err(|error| problems::catalog(&name, &error))?;
+            let (entries, _) =
+                vault.catalog.read(|view| view.totals()).map_err(|error| problems::catalog(&name, &error))?;
+            match lines.as_slice() {
+                [] => Ok(format!("{entries} entries, no contradiction")),
+                lines => Err(Problem::new(ErrorCode::Io, lines.join("; "))
+                    .hint(format!("`vaultfs sync --full --vault {name}` reads everything again and repairs"))),
+            }
+        });
+        finding("catalog", Some(&self.name()), checked.await.as_ref().map(Clone::clone))
+    }
+
+    async fn provider_finding(&self) -> Finding {
+        let name = self.name();
+        let answered = match tokio::time::timeout(PROVIDER_TIMEOUT, self.provider.root()).await {
+            Ok(Ok(_)) => Ok("its root is there".to_owned()),
+            Ok(Err(error)) => Err(problems::of(ErrorCode::Io, &error)
+                .hint("bring the folder, disk or network back; nothing is deleted meanwhile")),
+            Err(_) => {
+                Err(Problem::new(ErrorCode::TimedOut, format!("no answer within {} s", PROVIDER_TIMEOUT.as_secs())))
+            }
+        };
+        finding("provider", Some(&name), answered.as_ref().map(Clone::clone))
+    }
+
+    async fn sync_finding(self: &Arc<Self>) -> Finding {
+        let (vault, name) = (Arc::clone(self), self.name());
+        let status = blocking(move || vault.engine.status().map_err(|error| problems::of(ErrorCode::Io, &error))).await;
+        let told = status.and_then(|status| match words::vault_problem(&name, &status) {
+            Some(problem) => Err(problem),
+            None => Ok(format!("{}, {} to sync", words::state(status.state).as_str(), status.pending)),
+        });
+        finding("sync", Some(&name), told.as_ref().map(Clone::clone))
+    }
+}
+
+fn fuse_finding() -> Finding {
+    let answers = |helper| std::process::Command::new(helper).arg("--version").output().is_ok();
+    let helper = answers("fusermount3") || answers("fusermount");
+    let told = if !Path::new("/dev/fuse").exists() && cfg!(target_os = "linux") {
+        Err(Problem::new(ErrorCode::MountFailed, "/dev/fuse is missing").hint("load it with `modprobe fuse`"))
+    } else if !helper && cfg!(target_os = "linux") {
+        Err(Problem::new(ErrorCode::MountFailed, "fusermount3 is missing").hint("install the package fuse3"))
+    } else {
+        Ok("this machine can mount".to_owned())
+    };
+    finding("fuse", None, told.as_ref().map(Clone::clone))
+}
+
+fn finding(check: &str, vault: Option<&str>, outcome: Result<String, &Problem>) -> Finding {
+    let (ok, detail, hint) = match outcome {
+        Ok(detail) => (true, detail, None),
+        Err(problem) => (false, problem.to_string(), problem.hint.clone()),
+    };
+    Finding { check: check.to_owned(), vault: vault.map(str::to_owned), ok, detail, hint }
+}

@@ -1,0 +1,119 @@
+//! The daemon as clients see it: each address of the control API is answered by a method in one of these files.
+
+mod content;
+mod doctor;
+mod files;
+mod history;
+mod mounting;
+mod queue;
+mod status;
+mod target;
+mod vaults;
+mod walk;
+pub(super) mod words;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use super::Daemon;
+use crate::control::events::EventBus;
+use crate::control::protocol::{
+    AddVault, Changed, ConflictList, ContentChange, DaemonStatus, DoctorReport, FileStatus, HistoryEntry, HistoryList,
+    MountRequest, Mounted, NetworkRequest, QueueChange, QueueList, RemoveVault, RenameVault, Restored, RuleVerdict,
+    RulesQuery, SetDefault, StatusReport, StopReport, SyncReport, SyncRequest, Target, UnmountReport, UnmountRequest,
+    VaultDetails, VaultFilter, VaultList, VaultSummary, WaitReport, WaitRequest,
+};
+use crate::control::service::{ByteStream, ContentVerb, ControlService, Reply};
+
+/// The daemon behind its socket.
+pub(super) struct Front(pub(super) Arc<Daemon>);
+
+#[async_trait]
+impl ControlService for Front {
+    fn events(&self) -> &EventBus {
+        &self.0.events
+    }
+    fn state_dir(&self) -> &Path {
+        self.0.paths.state()
+    }
+    async fn daemon(&self) -> Reply<DaemonStatus> {
+        self.0.own_status().await
+    }
+    async fn stop(&self) -> Reply<StopReport> {
+        self.0.ask_to_stop().await
+    }
+    async fn vaults(&self) -> Reply<VaultList> {
+        self.0.list_vaults().await
+    }
+    async fn vault(&self, filter: VaultFilter) -> Reply<VaultDetails> {
+        self.0.show_vault(filter).await
+    }
+    async fn add_vault(&self, request: AddVault) -> Reply<VaultSummary> {
+        self.0.add(request).await
+    }
+    async fn rename_vault(&self, request: RenameVault) -> Reply<VaultSummary> {
+        self.0.rename(request).await
+    }
+    async fn remove_vault(&self, request: RemoveVault) -> Reply<VaultSummary> {
+        self.0.remove(request).await
+    }
+    async fn set_default(&self, request: SetDefault) -> Reply<VaultSummary> {
+        self.0.make_default(request).await
+    }
+    async fn mount(&self, request: MountRequest) -> Reply<Mounted> {
+        self.0.make_mounts(request).await
+    }
+    async fn unmount(&self, request: UnmountRequest) -> Reply<UnmountReport> {
+        self.0.take_mounts_away(request).await
+    }
+    async fn status(&self, filter: VaultFilter) -> Reply<StatusReport> {
+        self.0.report_status(filter).await
+    }
+    async fn file_status(&self, target: Target) -> Reply<FileStatus> {
+        self.0.report_file(target).await
+    }
+    async fn queue(&self, filter: VaultFilter) -> Reply<QueueList> {
+        self.0.list_queue(filter).await
+    }
+    async fn change_queue(&self, change: QueueChange) -> Reply<Changed> {
+        self.0.act_on_queue(change).await
+    }
+    async fn sync(&self, request: SyncRequest) -> Reply<SyncReport> {
+        self.0.run_sync(request).await
+    }
+    async fn content(&self, verb: ContentVerb, target: Target) -> Reply<ContentChange> {
+        self.0.change_content(verb, target).await
+    }
+    async fn wait(&self, request: WaitRequest) -> Reply<WaitReport> {
+        self.0.wait_until_safe(request).await
+    }
+    async fn history(&self, filter: VaultFilter) -> Reply<HistoryList> {
+        self.0.list_history(filter).await
+    }
+    async fn restore(&self, entry: HistoryEntry) -> Reply<Restored> {
+        self.0.restore_version(entry).await
+    }
+    async fn history_content(&self, entry: HistoryEntry) -> Reply<ByteStream> {
+        self.0.stream_version(entry).await
+    }
+    async fn conflicts(&self, filter: VaultFilter) -> Reply<ConflictList> {
+        self.0.list_conflicts(filter).await
+    }
+    async fn file_content(&self, target: Target) -> Reply<ByteStream> {
+        self.0.stream_file(target).await
+    }
+    async fn rules_why(&self, query: RulesQuery) -> Reply<RuleVerdict> {
+        self.0.explain_name(query).await
+    }
+    async fn doctor(&self, filter: VaultFilter) -> Reply<DoctorReport> {
+        self.0.examine(filter).await
+    }
+    async fn network(&self, request: NetworkRequest) -> Reply<Changed> {
+        self.0.set_network(request).await
+    }
+    async fn metrics(&self) -> Reply<String> {
+        self.0.numbers().await
+    }
+}

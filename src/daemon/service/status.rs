@@ -1,0 +1,246 @@
+//! Status of vaults, files and folders.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::words;
+use crate::catalog::{LocalContent, LocalRow};
+use crate::control::protocol::{
+    ErrorCode, FileState, FileStatus, FolderTotals, Presence, Problem, StateWord, StatusReport, Target, Transfer,
+    VaultFilter, VaultStatus,
+};
+use crate::control::service::Reply;
+use crate::daemon::blocking::blocking;
+use crate::daemon::vault::OpenVault;
+use crate::daemon::{Daemon, problems};
+use crate::sync::NodeStatus;
+use crate::types::NodeKind;
+use crate::vaults::Vault;
+
+impl Daemon {
+    pub(super) async fn report_status(self: &Arc<Self>, filter: VaultFilter) -> Reply<StatusReport> {
+        self.forget_unmounted().await;
+        let mut vaults = Vec::new();
+        for vault in self.find_all(filter.vault.as_deref()).await? {
+            vaults.push(self.vault_status(&vault).await);
+        }
+        let state = vaults.iter().map(|vault| vault.state).max().unwrap_or(StateWord::Idle);
+        Ok(StatusReport { state, vaults })
+    }
+
+    /// How a vault stands; one that cannot be opened is in state `error`, and says why.
+    pub(super) async fn vault_status(self: &Arc<Self>, vault: &Vault) -> VaultStatus {
+        let mounts = self.mounts.dirs_of(vault.id);
+        let asked = async {
+            let open = self.open(vault).await?;
+            blocking(move || open.status()).await
+        };
+        match asked.await {
+            Ok(status) => VaultStatus { vault: vault.name.clone(), mounts, ..status },
+            Err(problem) => VaultStatus {
+                vault: vault.name.clone(),
+                vault_id: vault.id.to_string(),
+                state: StateWord::Error,
+                entries: 0,
+                bytes: 0,
+                cached_bytes: 0,
+                staged_bytes: 0,
+                unsent: 0,
+                incoming: 0,
+                conflicts: 0,
+                paused: false,
+                offline_by_user: false,
+                transfers: Vec::new(),
+                last_pull: None,
+                mounts,
+                problems: vec![problem],
+            },
+        }
+    }
+
+    pub(super) async fn report_file(self: &Arc<Self>, target: Target) -> Reply<FileStatus> {
+        let place = self.locate(&target).await?;
+        let row = place.row().await?;
+        let (vault, path) = (place.vault, place.path);
+        blocking(move || vault.file_status(path, &row)).await
+    }
+}
+
+impl OpenVault {
+    /// How this vault stands; name and mounts are filled in by who knows them.
+    fn status(&self) -> Result<VaultStatus, Problem> {
+        let name = self.name();
+        let in_catalog = |error| problems::catalog(&name, &error);
+        let status = self.engine.status().map_err(|error| problems::of(ErrorCode::Io, &error))?;
+        let (totals, dirty) = self.catalog.read(|view| Ok((view.totals()?, view.dirty()?))).map_err(in_catalog)?;
+        let outgoing = dirty.iter().filter(|row| row.touched.0 != 0).count();
+        let running = self.engine.queue().map_err(|error| problems::of(ErrorCode::Io, &error))?;
+        let uploads = running.into_iter().filter(|item| item.active && item.size > 0).map(|item| Transfer {
+            path: item.path,
+            direction: "upload".to_owned(),
+            done: item.sent,
+            total: item.size,
+        });
+        let downloads = self.fetcher.progress().into_iter().map(|progress| Transfer {
+            path: self.path_of_version(&progress.version),
+            direction: "download".to_owned(),
+            done: progress.present_bytes,
+            total: progress.version.size,
+        });
+        Ok(VaultStatus {
+            vault_id: self.id.to_string(),
+            state: words::state(status.state),
+            entries: totals.0,
+            bytes: totals.1,
+            cached_bytes: self.content.cache_usage(),
+            staged_bytes: status.pending_bytes,
+            unsent: count(outgoing),
+            incoming: count(dirty.len() - outgoing),
+            conflicts: count(status.conflicts),
+            paused: status.state == crate::sync::VaultState::Paused,
+            offline_by_user: self.is_offline_by_user()?,
+            transfers: uploads.chain(downloads).collect(),
+            last_pull: status.last_pull.map(crate::types::Timestamp::to_rfc3339),
+            problems: words::vault_problem(&name, &status).into_iter().collect(),
+            vault: name,
+            mounts: Vec::new(),
+        })
+    }
+
+    /// The path of what is being fetched; empty once nothing in the vault has that version any more.
+    fn path_of_version(&self, version: &crate::catalog::Version) -> String {
+        let path = self.catalog.read(|view| match view.remote_by_rid(&version.rid)? {
+            Some(row) => view.local_path(row.node),
+            None => Ok(None),
+        });
+        path.ok().flatten().unwrap_or_default()
+    }
+
+    fn file_status(&self, path: String, row: &LocalRow) -> Result<FileStatus, Problem> {
+        let name = self.name();
+        let in_catalog = |error| problems::catalog(&name, &error);
+        let status = self.engine.node_status(row.node).map_err(|error| problems::of(ErrorCode::Io, &error))?;
+        let in_conflict = self
+            .catalog
+            .read(|view| {
+                let conflicts = view.conflicts(false)?;
+                Ok(conflicts.iter().any(|conflict| conflict.node == row.node || conflict.other == Some(row.node)))
+            })
+            .map_err(in_catalog)?;
+        let mut state = words::file_state(&status);
+        if in_conflict && state == FileState::Synced {
+            state = FileState::Conflict;
+        }
+        let problem = match &status {
+            NodeStatus::Pending(item) => item.problem.clone().map(|problem| {
+                Problem::new(ErrorCode::Io, format!("{} failed", item.action))
+                    .cause(problem)
+                    .hint("see `vaultfs queue`")
+            }),
+            NodeStatus::Synced | NodeStatus::LocalOnly => None,
+        };
+        let (mut size, mut hydrated) = (row.attr.size, self.hydrated_bytes(row));
+        let mut below = None;
+        if row.kind == NodeKind::Folder {
+            let totals = self.totals_below(row)?;
+            (size, hydrated) = (totals.size, totals.hydrated);
+            state = totals.worst.map_or(state, |worst| worst.max(state));
+            below = Some(totals.counts);
+        }
+        Ok(FileStatus {
+            vault: name,
+            path,
+            kind: kind_word(row.kind).to_owned(),
+            state,
+            // Whatever the mount shows of this machine's own is on this disk; what it shows of the provider's is there.
+            safe_here: hydrated >= size,
+            safe_in_cloud: matches!(state, FileState::Synced | FileState::Conflict),
+            presence: Presence::of(hydrated, size),
+            size,
+            hydrated_bytes: hydrated,
+            pinned: self.is_pinned(row)?,
+            problem,
+            below,
+        })
+    }
+
+    /// Bytes of a file that are on this machine.
+    pub(super) fn hydrated_bytes(&self, row: &LocalRow) -> u64 {
+        match &row.content {
+            LocalContent::None => 0,
+            LocalContent::Symlink(_) => row.attr.size,
+            LocalContent::Clean(version) if self.provider.capabilities().direct => version.size,
+            LocalContent::Clean(version) => self.content.cached_bytes(version),
+            LocalContent::Staged { staged, based_on } => match self.content.staged(*staged) {
+                Ok(file) if file.overlay_base().is_some() && !self.provider.capabilities().direct => {
+                    let base = based_on.as_ref().map_or(0, |version| self.content.cached_bytes(version));
+                    file.allocated_bytes().saturating_add(base).min(file.size())
+                }
+                Ok(_) | Err(_) => row.attr.size,
+            },
+        }
+    }
+
+    /// True if it or a folder above it is kept on this machine.
+    fn is_pinned(&self, row: &LocalRow) -> Result<bool, Problem> {
+        self.catalog
+            .read(|view| {
+                let mut at = Some(row.node);
+                while let Some(node) = at {
+                    if view.is_pinned(node)? {
+                        return Ok(true);
+                    }
+                    at = view.local(node)?.and_then(|row| row.parent);
+                }
+                Ok(false)
+            })
+            .map_err(|error| problems::catalog(&self.name(), &error))
+    }
+
+    fn totals_below(&self, folder: &LocalRow) -> Result<Totals, Problem> {
+        let queue = self.engine.queue().map_err(|error| problems::of(ErrorCode::Io, &error))?;
+        let pending: BTreeMap<_, _> =
+            queue.into_iter().map(|item| (item.node, words::file_state(&NodeStatus::Pending(item)))).collect();
+        let mut totals = Totals::default();
+        self.walk(folder, &mut |row| {
+            let state = match pending.get(&row.node) {
+                Some(state) => *state,
+                None if row.local_only => FileState::LocalOnly,
+                None => FileState::Synced,
+            };
+            totals.worst = totals.worst.max(Some(state));
+            *totals.counts.states.entry(state.as_str().to_owned()).or_default() += 1;
+            if row.kind == NodeKind::Folder {
+                totals.counts.folders += 1;
+            } else {
+                totals.counts.files += 1;
+                totals.size += row.attr.size;
+                totals.hydrated += self.hydrated_bytes(row).min(row.attr.size);
+            }
+            Ok(())
+        })?;
+        Ok(totals)
+    }
+}
+
+/// What a walk through a folder adds up.
+#[derive(Default)]
+struct Totals {
+    counts: FolderTotals,
+    size: u64,
+    hydrated: u64,
+    worst: Option<FileState>,
+}
+
+pub(super) fn count(number: usize) -> u64 {
+    u64::try_from(number).unwrap_or(u64::MAX)
+}
+
+fn kind_word(kind: NodeKind) -> &'static str {
+    match kind {
+        NodeKind::File => "file",
+        NodeKind::Folder => "folder",
+        NodeKind::Symlink => "symlink",
+        NodeKind::Special => "special",
+    }
+}

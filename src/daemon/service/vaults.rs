@@ -1,0 +1,188 @@
+//! The registry: add, list, show, rename, remove, default.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::control::protocol::{
+    AddVault, ErrorCode, Problem, RemoveVault, RenameVault, SetDefault, VaultDetails, VaultFilter, VaultList,
+    VaultSummary,
+};
+use crate::control::service::Reply;
+use crate::daemon::blocking::blocking;
+use crate::daemon::vault::Places;
+use crate::daemon::{Daemon, problems};
+use crate::provider::local::vault_of;
+use crate::vaults::layout::LayoutKind;
+use crate::vaults::{NewVault, ProviderKind, Registry, RegistryError, Vault, root};
+
+impl Daemon {
+    pub(super) async fn list_vaults(&self) -> Reply<VaultList> {
+        self.forget_unmounted().await;
+        let registry = self.load_registry().await?;
+        Ok(VaultList { vaults: registry.list().iter().map(|vault| self.summary(vault)).collect() })
+    }
+
+    pub(super) async fn show_vault(self: &Arc<Self>, filter: VaultFilter) -> Reply<VaultDetails> {
+        self.forget_unmounted().await;
+        let vault = self.find(filter.vault.as_deref()).await?;
+        let places = Places::of(self, &vault);
+        Ok(VaultDetails {
+            status: self.vault_status(&vault).await,
+            summary: self.summary(&vault),
+            state_dir: places.state.display().to_string(),
+            cache_dir: places.cache.display().to_string(),
+        })
+    }
+
+    pub(super) async fn add(self: &Arc<Self>, request: AddVault) -> Reply<VaultSummary> {
+        let provider: ProviderKind =
+            request.provider.parse().map_err(|error| problems::of(ErrorCode::InvalidRequest, &error))?;
+        let layout: LayoutKind = match &request.layout {
+            Some(word) => word.parse().map_err(|error| problems::of(ErrorCode::InvalidRequest, &error))?,
+            None => LayoutKind::Plain,
+        };
+        let mut new = NewVault::new(&request.name, provider, &request.path, layout);
+        if provider == ProviderKind::Local {
+            new.path = self.checked_root(&request.path).await?;
+            let root = new.path.clone();
+            // A folder that is a vault already, on another device or of an earlier registry, is that vault.
+            let known =
+                blocking(move || vault_of(Path::new(&root)).map_err(|error| problems::of(ErrorCode::Io, &error)));
+            new.id = known.await?.unwrap_or(new.id);
+        }
+        let vault = self.update_registry(move |registry| registry.add(new).cloned()).await?;
+        self.events.publish("vault-added", Some(&vault.name), None, None);
+        for common in self.common_folders() {
+            // The vault is there, whatever becomes of its mount.
+            if let Err(problem) = self.mount_all(std::slice::from_ref(&vault), &common).await {
+                self.report(problem);
+            }
+        }
+        Ok(self.summary(&vault))
+    }
+
+    /// The root of a local vault: an existing folder outside of what vaultfs itself writes and shows.
+    async fn checked_root(&self, path: &str) -> Result<String, Problem> {
+        let asked = path.to_owned();
+        let found = blocking(move || {
+            root::existing(&asked).map_err(|error| {
+                problems::of(ErrorCode::InvalidRequest, &error).hint("name an existing folder with --path")
+            })
+        })
+        .await?;
+        let own = [self.paths.state(), self.paths.cache(), self.paths.config(), self.paths.runtime()];
+        let shown = self.mounts.records();
+        let mut taken = own.into_iter().chain(shown.iter().map(|record| record.dir.as_path()));
+        if let Some(taken) = taken.find(|taken| found.starts_with(taken) || taken.starts_with(&found)) {
+            return Err(Problem::new(
+                ErrorCode::InvalidRequest,
+                format!("{} cannot be the folder of a vault", found.display()),
+            )
+            .cause(format!("it overlaps {}, which vaultfs itself needs", taken.display()))
+            .hint("choose a folder outside of it"));
+        }
+        Ok(found.to_string_lossy().into_owned())
+    }
+
+    pub(super) async fn rename(self: &Arc<Self>, request: RenameVault) -> Reply<VaultSummary> {
+        let vault = self.find(Some(&request.vault)).await?;
+        let mut registry = self.load_registry().await?;
+        registry.rename(vault.id, &request.name).map_err(|error| problems::registry(&error))?;
+        let below =
+            |record: &&crate::daemon::mounts::MountRecord| record.vault == vault.id && record.all_under.is_some();
+        let common = self.mounts.records().iter().find(below).and_then(|record| record.all_under.clone());
+        if common.is_some() {
+            // Its folder in the common mount bears its name. A mount in use refuses, and nothing was renamed yet.
+            self.unmount_vault(vault.id).await?;
+        }
+        let (id, name) = (vault.id, request.name.clone());
+        let renamed = self.update_registry(move |registry| registry.rename(id, &name).cloned()).await?;
+        if let Some(open) = self.vaults.get(id) {
+            open.set_name(&renamed.name);
+        }
+        if let Some(common) = common {
+            self.mount_all(std::slice::from_ref(&renamed), &common).await?;
+        }
+        self.events.publish("vault-changed", Some(&renamed.name), None, Some(format!("was {}", vault.name)));
+        Ok(self.summary(&renamed))
+    }
+
+    pub(super) async fn remove(self: &Arc<Self>, request: RemoveVault) -> Reply<VaultSummary> {
+        let vault = self.find(Some(&request.vault)).await?;
+        // Refused before anything is unmounted.
+        self.load_registry().await?.remove(vault.id).map_err(|error| problems::registry(&error))?;
+        if !request.even_if_unsent && self.paths_of_unsent(&vault).await?.count > 0 {
+            return Err(Problem::new(
+                ErrorCode::NeedsUser,
+                format!("vault {} has changes that are not in the cloud yet", vault.name),
+            )
+            .hint(format!(
+                "send them with `vaultfs sync now --vault {0}`, or remove it with --even-if-unsent, which keeps them on disk",
+                vault.name
+            )));
+        }
+        let summary = self.summary(&vault);
+        self.unmount_vault(vault.id).await?;
+        if let Some(open) = self.vaults.take(vault.id) {
+            open.close().await?;
+        }
+        let id = vault.id;
+        self.update_registry(move |registry| registry.remove(id)).await?;
+        let cache = Places::of(self, &vault).cache;
+        // Rebuildable; state and history stay, for the day when the vault is added again.
+        blocking(move || match std::fs::remove_dir_all(&cache) {
+            Ok(()) => Ok(()),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+            Err(error) => {
+                Err(Problem::new(ErrorCode::Io, format!("cannot remove {}", cache.display())).because(&error))
+            }
+        })
+        .await?;
+        self.events.publish("vault-removed", Some(&vault.name), None, None);
+        Ok(summary)
+    }
+
+    pub(super) async fn make_default(&self, request: SetDefault) -> Reply<VaultSummary> {
+        let vault = self.find(Some(&request.vault)).await?;
+        let id = vault.id;
+        let vault = self
+            .update_registry(move |registry| {
+                registry.set_default(id)?;
+                registry.set_active(id)?;
+                Ok(registry.by_id(id).cloned())
+            })
+            .await?
+            .unwrap_or(vault);
+        self.events.publish("vault-changed", Some(&vault.name), None, Some("is the default now".to_owned()));
+        Ok(self.summary(&vault))
+    }
+
+    async fn update_registry<T: Send + 'static>(
+        &self,
+        change: impl FnOnce(&mut Registry) -> Result<T, RegistryError> + Send + 'static,
+    ) -> Result<T, Problem> {
+        let registry = self.registry.clone();
+        blocking(move || registry.update(change).map_err(|error| problems::registry(&error))).await
+    }
+
+    /// Folders that `mount --all` was given.
+    fn common_folders(&self) -> Vec<std::path::PathBuf> {
+        let mut folders: Vec<_> = self.mounts.records().into_iter().filter_map(|record| record.all_under).collect();
+        folders.sort();
+        folders.dedup();
+        folders
+    }
+
+    pub(super) fn summary(&self, vault: &Vault) -> VaultSummary {
+        VaultSummary {
+            id: vault.id.to_string(),
+            name: vault.name.clone(),
+            provider: vault.provider.as_str().to_owned(),
+            path: vault.path.clone(),
+            layout: vault.vaultfs.layout.as_str().to_owned(),
+            is_default: vault.is_default,
+            last_synced: vault.last_synced.clone(),
+            mounts: self.mounts.dirs_of(vault.id),
+        }
+    }
+}

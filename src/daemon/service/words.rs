@@ -1,0 +1,93 @@
+//! The engine's words in those of the control API.
+
+use crate::control::protocol::{ErrorCode, FileState, Problem, QueueItem, QueueItemState, StateWord};
+use crate::sync::{NodeStatus, VaultState};
+
+/// The state of a vault.
+pub(in crate::daemon) fn state(state: VaultState) -> StateWord {
+    match state {
+        VaultState::Idle => StateWord::Idle,
+        VaultState::Syncing => StateWord::Syncing,
+        VaultState::Paused => StateWord::Paused,
+        VaultState::Offline => StateWord::Offline,
+        VaultState::Conflict => StateWord::Conflict,
+        VaultState::AuthRequired => StateWord::AuthRequired,
+        VaultState::Error => StateWord::Error,
+    }
+}
+
+/// The problem that a vault in this state has, with its next step.
+pub(super) fn vault_problem(vault: &str, status: &crate::sync::VaultStatus) -> Option<Problem> {
+    let message = status.problem.clone();
+    let told = |code, what: String, hint: &str| {
+        let problem = Problem::new(code, what).hint(hint);
+        Some(match &message {
+            Some(message) => problem.cause(message.clone()),
+            None => problem,
+        })
+    };
+    match status.state {
+        VaultState::AuthRequired => {
+            told(ErrorCode::AuthRequired, format!("vault {vault} needs a sign-in"), "sign in again")
+        }
+        VaultState::Offline if message.is_some() => told(
+            ErrorCode::Offline,
+            format!("the provider of vault {vault} cannot be reached"),
+            "nothing is lost; changes are sent when it can be reached again",
+        ),
+        VaultState::Error if status.guarded > 0 => told(
+            ErrorCode::NeedsUser,
+            format!("vault {vault}: a mass deletion was stopped"),
+            "look at `vaultfs queue`; `vaultfs queue release` lets it through",
+        ),
+        VaultState::Error => told(
+            ErrorCode::Io,
+            format!("vault {vault} cannot go on by itself"),
+            "see `vaultfs queue` and `vaultfs doctor`",
+        ),
+        VaultState::Offline | VaultState::Idle | VaultState::Syncing | VaultState::Paused | VaultState::Conflict => {
+            message.map(|message| {
+                Problem::new(ErrorCode::Io, format!("vault {vault}: {message}")).hint("see `vaultfs queue`")
+            })
+        }
+    }
+}
+
+/// An item of the queue.
+pub(super) fn queue_item(vault: &str, item: crate::sync::QueueItem) -> QueueItem {
+    let state = if item.active {
+        QueueItemState::Running
+    } else if item.held {
+        QueueItemState::Held
+    } else if item.problem.is_some() {
+        QueueItemState::Failing
+    } else if item.action == "wait" {
+        QueueItemState::Waiting
+    } else {
+        QueueItemState::Ready
+    };
+    QueueItem {
+        vault: vault.to_owned(),
+        path: item.path,
+        action: item.action.to_owned(),
+        reason: item.reason,
+        state,
+        size: item.size,
+        done: item.sent,
+        age_seconds: item.age_seconds,
+        attempts: item.attempts,
+        problem: item.problem,
+    }
+}
+
+/// The state of one node.
+pub(super) fn file_state(status: &NodeStatus) -> FileState {
+    match status {
+        NodeStatus::Synced => FileState::Synced,
+        NodeStatus::LocalOnly => FileState::LocalOnly,
+        NodeStatus::Pending(item) if item.active => FileState::Syncing,
+        NodeStatus::Pending(item) if item.held => FileState::Held,
+        NodeStatus::Pending(item) if item.problem.is_some() => FileState::Error,
+        NodeStatus::Pending(_) => FileState::Pending,
+    }
+}

@@ -1,0 +1,354 @@
+//! One open vault: its object graph, built from the bottom up and taken down from the top. The only file that knows every
+//! module.
+//!
+//! ```text
+//! mount -> vfs -> catalog, content
+//!           \-> fetch -> content, provider        plugged in by `plugs`
+//!           \-> sync  -> catalog, content, provider, fetch
+//! ```
+
+use std::path::PathBuf;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use super::Daemon;
+use super::blocking::blocking;
+use super::plugs::EngineLink;
+use super::problems;
+use super::tasks::Tasks;
+use crate::catalog::{Catalog, Opened};
+use crate::config::Settings;
+use crate::content::{Budget, ContentDirs, ContentStore};
+use crate::control::events::EventBus;
+use crate::control::protocol::{ErrorCode, Problem};
+use crate::fetch::{BlockFetcher, FetchConfig};
+use crate::provider::Provider;
+use crate::provider::local::{LocalConfig, LocalProvider, MarkerPolicy};
+use crate::rules::{RuleSettings, Rules};
+use crate::sync::{Engine, EngineConfig, EngineParts, recover};
+use crate::sys::process;
+use crate::types::{Clock, VaultId};
+use crate::vaults::{ProviderKind, RegistryFile, Vault};
+use crate::vfs::{VaultFs, VfsParts};
+
+/// Key of the catalog's small values: the user paused syncing, the user asked for offline.
+const PAUSED_KEY: &str = "daemon.paused";
+const OFFLINE_KEY: &str = "daemon.offline";
+
+/// How long the engine may take to finish what it is just doing.
+const ENGINE_GRACE: Duration = Duration::from_secs(10);
+
+/// How often the catalog is copied, for the day when its disk fails.
+const BACKUP_EVERY: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Where a vault keeps its files on this machine.
+#[derive(Clone, Debug)]
+pub(super) struct Places {
+    /// Precious.
+    pub(super) state: PathBuf,
+    /// May be deleted while the vault is closed.
+    pub(super) cache: PathBuf,
+}
+
+impl Places {
+    /// Of a vault of the registry.
+    pub(super) fn of(daemon: &Daemon, vault: &Vault) -> Self {
+        let own = &vault.vaultfs;
+        Self {
+            state: own.state_dir.clone().unwrap_or_else(|| daemon.paths.vault_state(vault.id)),
+            cache: own.cache_dir.clone().unwrap_or_else(|| daemon.paths.vault_cache(vault.id)),
+        }
+    }
+
+    fn content(&self) -> ContentDirs {
+        ContentDirs {
+            blocks: self.cache.join("blocks"),
+            staging: self.state.join("staging"),
+            history: self.state.join("history"),
+        }
+    }
+}
+
+/// A vault that is open.
+pub(super) struct OpenVault {
+    pub(super) id: VaultId,
+    name: RwLock<String>,
+    pub(super) catalog: Arc<Catalog>,
+    pub(super) content: Arc<ContentStore>,
+    pub(super) provider: Arc<dyn Provider>,
+    pub(super) fetcher: BlockFetcher,
+    pub(super) engine: Arc<Engine>,
+    pub(super) rules: Arc<Rules>,
+    vfs: Arc<VaultFs>,
+    pub(super) tasks: Tasks,
+    pub(super) events: Arc<EventBus>,
+    pub(super) registry: RegistryFile,
+}
+
+/// What is opened on a thread that may wait for the disk.
+struct Stores {
+    provider: Arc<dyn Provider>,
+    catalog: Arc<Catalog>,
+    content: Arc<ContentStore>,
+    paused: bool,
+    offline: bool,
+}
+
+impl OpenVault {
+    /// Opens a vault: databases, recovery, fetcher, filesystem core, engine. Talks to no network.
+    pub(super) async fn open(daemon: &Daemon, vault: &Vault) -> Result<Arc<Self>, Problem> {
+        let settings = daemon.config.for_vault(&vault.name, vault.id);
+        let places = Places::of(daemon, vault);
+        let (opening, device) = (vault.clone(), settings.device_name.clone());
+        let (clock, budget) = (Arc::clone(&daemon.clock), budget(&settings));
+        let dirs = places.clone();
+        let stores = blocking(move || open_stores(&opening, &dirs, budget, &device, clock)).await?;
+        let rules =
+            Rules::new(&RuleSettings::default()).map_err(|error| problems::of(ErrorCode::InvalidRequest, &error))?;
+        let open = Arc::new(Self::assemble(daemon, vault, &settings, &places, stores, Arc::new(rules)));
+        open.start(&settings);
+        tracing::info!(vault = %vault.id, "opened");
+        Ok(open)
+    }
+
+    fn assemble(
+        daemon: &Daemon,
+        vault: &Vault,
+        settings: &Settings,
+        places: &Places,
+        stores: Stores,
+        rules: Arc<Rules>,
+    ) -> Self {
+        let Stores { provider, catalog, content, paused, offline } = stores;
+        let link = EngineLink::default();
+        let fetcher = BlockFetcher::new(
+            Arc::clone(&provider),
+            Arc::<ContentStore>::clone(&content),
+            Arc::new(link.clone()),
+            fetch_config(settings),
+            tokio::runtime::Handle::current(),
+        );
+        let capabilities = provider.capabilities();
+        let vfs = Arc::new(VaultFs::new(VfsParts {
+            vault: vault.id,
+            catalog: Arc::clone(&catalog),
+            content: Arc::clone(&content),
+            staging_dir: places.content().staging,
+            source: Arc::new(fetcher.clone()),
+            sink: Arc::new(link.clone()),
+            policy: Arc::<Rules>::clone(&rules),
+            layout: vault.vaultfs.layout.layout(),
+            names: capabilities.names,
+            symlinks: capabilities.symlinks,
+            clock: Arc::clone(&daemon.clock),
+        }));
+        let engine = Arc::new(Engine::new(
+            EngineParts {
+                catalog: Arc::clone(&catalog),
+                content: Arc::clone(&content),
+                provider: Arc::clone(&provider),
+                local: Arc::<VaultFs>::clone(&vfs),
+                hydrate: Arc::new(fetcher.clone()),
+                clock: Arc::clone(&daemon.clock),
+            },
+            engine_config(settings),
+        ));
+        link.connect(&engine);
+        if paused {
+            engine.pause();
+        }
+        engine.set_offline(offline);
+        fetcher.set_online(!offline);
+        Self {
+            id: vault.id,
+            name: RwLock::new(vault.name.clone()),
+            catalog,
+            content,
+            provider,
+            fetcher,
+            engine,
+            rules,
+            vfs,
+            tasks: Tasks::default(),
+            events: Arc::clone(&daemon.events),
+            registry: daemon.registry.clone(),
+        }
+    }
+
+    /// Starts the tasks of the vault. They hold parts of it, never the whole: closing takes it apart.
+    fn start(self: &Arc<Self>, settings: &Settings) {
+        if settings.sync.auto {
+            let engine = Arc::clone(&self.engine);
+            self.tasks.spawn("sync", |stop| async move {
+                if let Err(error) = engine.run(stop.receiver()).await {
+                    tracing::error!(%error, source = std::error::Error::source(&error), "the sync engine has stopped");
+                }
+            });
+        }
+        let (engine, events, registry) = (Arc::clone(&self.engine), Arc::clone(&self.events), self.registry.clone());
+        let (id, name) = (self.id, self.name());
+        self.tasks.spawn("news", move |stop| super::news::forward(engine, events, registry, id, name, stop));
+        let catalog = Arc::clone(&self.catalog);
+        self.tasks.spawn("backup", move |mut stop| async move {
+            loop {
+                tokio::select! {
+                    () = stop.requested() => return,
+                    () = tokio::time::sleep(BACKUP_EVERY) => {}
+                }
+                let catalog = Arc::clone(&catalog);
+                let copied = blocking(move || catalog.back_up().map_err(|error| problems::of(ErrorCode::Io, &error)));
+                if let Err(problem) = copied.await {
+                    tracing::warn!(%problem, "the catalog could not be copied");
+                }
+            }
+        });
+    }
+
+    /// Its name at present.
+    pub(super) fn name(&self) -> String {
+        self.name.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// It was renamed.
+    pub(super) fn set_name(&self, name: &str) {
+        name.clone_into(&mut self.name.write().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// The filesystem core, for mounting.
+    pub(super) fn vfs(&self) -> Arc<VaultFs> {
+        Arc::clone(&self.vfs)
+    }
+
+    /// Stops or resumes syncing, for good.
+    pub(super) async fn set_paused(self: &Arc<Self>, paused: bool) -> Result<(), Problem> {
+        self.remember(PAUSED_KEY, paused).await?;
+        if paused {
+            self.engine.pause()
+        } else {
+            self.engine.resume()
+        }
+        Ok(())
+    }
+
+    /// Takes the vault off the network or back on it, for good.
+    pub(super) async fn set_offline(self: &Arc<Self>, offline: bool) -> Result<(), Problem> {
+        self.remember(OFFLINE_KEY, offline).await?;
+        self.fetcher.set_online(!offline);
+        self.engine.set_offline(offline);
+        Ok(())
+    }
+
+    async fn remember(self: &Arc<Self>, key: &'static str, value: bool) -> Result<(), Problem> {
+        let vault = Arc::clone(self);
+        blocking(move || {
+            let name = vault.name();
+            vault
+                .catalog
+                .write(|txn| txn.set_meta(key, if value { "1" } else { "0" }))
+                .map_err(|error| problems::catalog(&name, &error))
+        })
+        .await
+    }
+
+    /// True if the user asked for offline.
+    pub(super) fn is_offline_by_user(&self) -> Result<bool, Problem> {
+        self.catalog.read(|view| flag(view.meta(OFFLINE_KEY)?)).map_err(|error| problems::catalog(&self.name(), &error))
+    }
+
+    /// Takes the vault apart: engine, fetcher, filesystem core, databases. The mount is gone by now.
+    pub(super) async fn close(self: Arc<Self>) -> Result<(), Problem> {
+        let late = self.tasks.stop(ENGINE_GRACE).await;
+        if !late.is_empty() {
+            tracing::warn!(tasks = late.join(", "), "tasks of a vault did not end in time");
+        }
+        self.fetcher.close();
+        blocking(move || {
+            self.vfs.save_all();
+            let name = self.name();
+            let Some(Self { catalog, vfs, engine, fetcher, .. }) = Arc::into_inner(self) else {
+                return Err(still_used(&name));
+            };
+            drop((vfs, engine, fetcher));
+            match Arc::try_unwrap(catalog) {
+                Ok(catalog) => catalog.close().map_err(|error| problems::catalog(&name, &error)),
+                Err(catalog) => {
+                    catalog.sync().map_err(|error| problems::catalog(&name, &error))?;
+                    Err(still_used(&name))
+                }
+            }
+        })
+        .await
+    }
+}
+
+fn still_used(name: &str) -> Problem {
+    Problem::new(ErrorCode::Internal, format!("vault {name} is still in use and was not closed"))
+}
+
+fn flag(value: Option<String>) -> crate::catalog::Result<bool> {
+    Ok(value.as_deref() == Some("1"))
+}
+
+fn open_stores(
+    vault: &Vault,
+    places: &Places,
+    budget: Budget,
+    device: &str,
+    clock: Arc<dyn Clock>,
+) -> Result<Stores, Problem> {
+    let provider = open_provider(vault, places)?;
+    let names = provider.capabilities().names;
+    let in_catalog = |error: &crate::catalog::CatalogError| problems::catalog(&vault.name, error);
+    crate::config::private_file::create_folder(&places.state).map_err(|error| problems::of(ErrorCode::Io, &error))?;
+    let (catalog, opened) =
+        Catalog::open(&places.state, vault.id, names, Arc::clone(&clock)).map_err(|error| in_catalog(&error))?;
+    if let Opened::Rebuilt { quarantined, from_backup } = &opened {
+        tracing::warn!(kept = %quarantined.display(), from_backup, "the catalog was damaged and is being rebuilt");
+    }
+    let content = ContentStore::open(places.content(), vault.id, budget, clock)
+        .map_err(|error| problems::of(ErrorCode::Io, &error))?;
+    let recovered =
+        recover(&catalog, &content, &names, device, &opened).map_err(|error| problems::of(ErrorCode::Io, &error))?;
+    tracing::info!(vault = %vault.id, ?opened, ?recovered, "recovered");
+    let flags = catalog.read(|view| Ok((flag(view.meta(PAUSED_KEY)?)?, flag(view.meta(OFFLINE_KEY)?)?)));
+    let (paused, offline) = flags.map_err(|error| in_catalog(&error))?;
+    Ok(Stores { provider, catalog: Arc::new(catalog), content: Arc::new(content), paused, offline })
+}
+
+fn open_provider(vault: &Vault, places: &Places) -> Result<Arc<dyn Provider>, Problem> {
+    match vault.provider {
+        ProviderKind::Local => {
+            // Once it was synced, a root without its marker is a missing disk, never a new vault.
+            let marker = if vault.last_synced.is_some() { MarkerPolicy::Expect } else { MarkerPolicy::Create };
+            let config = LocalConfig::new(vault.id, &vault.path, &places.state, marker);
+            let provider = LocalProvider::open(config).map_err(|error| problems::of(ErrorCode::Io, &error))?;
+            Ok(Arc::new(provider))
+        }
+        ProviderKind::Icloud | ProviderKind::Dropbox => {
+            let what = format!("this version cannot open vault {}: it lies in {}", vault.name, vault.provider);
+            Err(Problem::new(ErrorCode::Unsupported, what)
+                .hint("local vaults work; the others come with a later version"))
+        }
+    }
+}
+
+fn budget(settings: &Settings) -> Budget {
+    Budget { cache_bytes: settings.cache.max_bytes, min_free_bytes: settings.cache.min_free_bytes }
+}
+
+fn fetch_config(settings: &Settings) -> FetchConfig {
+    FetchConfig { no_progress: settings.fetch.timeout, max_parallel: settings.fetch.parallel, ..FetchConfig::default() }
+}
+
+fn engine_config(settings: &Settings) -> EngineConfig {
+    EngineConfig {
+        quiet: settings.sync.quiet,
+        pull_every: settings.sync.pull_interval,
+        uid: process::effective_uid(),
+        gid: process::effective_gid(),
+        guard_nodes: settings.sync.delete_guard_nodes,
+        guard_percent: settings.sync.delete_guard_percent,
+        seed: rand::random(),
+        ..EngineConfig::for_device(settings.device_name.clone())
+    }
+}
