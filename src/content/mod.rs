@@ -157,6 +157,11 @@ impl ContentStore {
         if lock(&self.core.pinned).contains(&Key::of(version)) {
             return Ok(0);
         }
+        self.reject(version)
+    }
+
+    /// Drops every block of a version whose content proved wrong as a whole, pinned or not. Returns the bytes freed.
+    pub fn reject(&self, version: &Version) -> Result<u64> {
         let file = self.core.open_cached(version)?;
         let freed = file.evict_all()?;
         self.core.remove_if_unused(file)?;

@@ -35,7 +35,7 @@ impl BlockStore for ContentStore {
     }
 
     fn reject(&self, version: &Version) -> Result<()> {
-        self.evict(version).map(|_freed| ())
+        Self::reject(self, version).map(|_freed| ())
     }
 
     fn cached_bytes(&self, version: &Version) -> u64 {

@@ -16,8 +16,8 @@ mod store;
 
 pub use error::{Location, NameProblem, RegistryError};
 pub use model::{
-    DropboxConfig, IcloudConfig, MountSettings, NewVault, ProviderKind, SyncStatus, UnknownProvider, Vault,
-    VaultfsSettings,
+    DropboxConfig, IcloudConfig, MountSettings, NewVault, ProviderKind, SimulatedLink, SyncStatus, UnknownProvider,
+    Vault, VaultfsSettings,
 };
 pub use muze::{Import, Imported};
 pub use registry::Registry;

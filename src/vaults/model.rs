@@ -162,6 +162,19 @@ pub struct VaultfsSettings {
     /// Cached blocks somewhere else than under the cache folder, on this device.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cache_dir: Option<PathBuf>,
+    /// Puts the provider behind a simulated network link: for demonstrations, rehearsals and tests.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub link: Option<SimulatedLink>,
+}
+
+/// A network link that is not there. Behind it, files of a local provider are fetched into the cache like those of a cloud.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct SimulatedLink {
+    /// Time of one round trip.
+    pub latency_ms: u64,
+    /// Bytes per second in each direction together; absent: as fast as the disk.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bytes_per_second: Option<u64>,
 }
 
 impl Default for VaultfsSettings {
@@ -172,13 +185,14 @@ impl Default for VaultfsSettings {
             account: None,
             state_dir: None,
             cache_dir: None,
+            link: None,
         }
     }
 }
 
 impl VaultfsSettings {
     /// Fields that may be absent, so that a rewrite knows which ones to take out.
-    pub(super) const OPTIONAL: [&'static str; 3] = ["account", "state_dir", "cache_dir"];
+    pub(super) const OPTIONAL: [&'static str; 4] = ["account", "state_dir", "cache_dir", "link"];
 
     /// Of a vault made by vaultfs.
     pub fn with_layout(layout: LayoutKind) -> Self {
@@ -276,6 +290,7 @@ mod tests {
             account: Some("a".into()),
             state_dir: Some("/s".into()),
             cache_dir: Some("/c".into()),
+            link: Some(SimulatedLink { latency_ms: 50, bytes_per_second: Some(1_000_000) }),
             mount: MountSettings { path: Some("/m".into()), ..MountSettings::default() },
             ..VaultfsSettings::default()
         };

@@ -24,6 +24,7 @@ fn problems(schema: &Value, rule: &Map<String, Value>, value: &Value, place: &st
                 "array" => value.is_array(),
                 "string" => value.is_string(),
                 "boolean" => value.is_boolean(),
+                "integer" => value.is_u64() || value.is_i64(),
                 other => panic!("the checker does not know the type {other}"),
             },
             "required" => argument.as_array().unwrap().iter().all(|name| value.get(name.as_str().unwrap()).is_some()),
@@ -89,6 +90,7 @@ fn full() -> Registry {
             account: Some("anna".into()),
             state_dir: Some("/s".into()),
             cache_dir: Some("/c".into()),
+            link: Some(SimulatedLink { latency_ms: 50, bytes_per_second: Some(1_000_000) }),
         };
         let id = registry.add(vault).unwrap().id;
         registry.update_status(id, SyncStatus::Synced, Some(Timestamp(0))).unwrap();

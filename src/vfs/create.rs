@@ -39,7 +39,7 @@ pub enum NewEntry {
 const SET_GROUP_ID: u32 = 0o2000;
 
 impl VaultFs {
-    /// Makes an empty file. The caller opens it or not.
+    /// Makes an empty file. The caller holds the namespace lock, and opens the file under it or not.
     fn make_file(
         &self,
         parent: InodeNo,
@@ -47,7 +47,6 @@ impl VaultFs {
         owner: Owner,
     ) -> Result<(LocalRow, Arc<StagedFile>, Option<Version>)> {
         let name = EntryName::from_os(name)?;
-        let _namespace = self.namespace.lock();
         let id = StagedId::random();
         let staged = self.parts.content.stage(id, None)?;
         let made = self.parts.catalog.write(|txn| {
@@ -137,15 +136,19 @@ impl VaultFs {
 
     /// Makes and opens a file.
     pub fn create(&self, parent: InodeNo, name: &OsStr, owner: Owner, intent: OpenIntent) -> Result<(Stat, HandleNo)> {
+        let namespace = self.namespace.lock();
         let (row, staged, based_on) = self.make_file(parent, name, owner)?;
         let handle = self.open_created(&row, staged, based_on, intent)?;
+        drop(namespace);
         self.parts.sink.changed(row.node);
         Ok((self.stat_row(&row)?, handle))
     }
 
     /// Makes a file without opening it (mknod).
     pub fn make_closed_file(&self, parent: InodeNo, name: &OsStr, owner: Owner) -> Result<Stat> {
+        let namespace = self.namespace.lock();
         let (row, _, _) = self.make_file(parent, name, owner)?;
+        drop(namespace);
         self.parts.sink.changed(row.node);
         self.stat_row(&row)
     }

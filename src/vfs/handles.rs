@@ -1,7 +1,7 @@
 //! Open inodes and handles. One [`OpenFile`] per inode while anybody has it open: all its handles, and the kernel's page cache, see
 //! one line of content. Detached inodes (unlinked, replaced) live here until their last handle closes.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::sync::{Arc, OnceLock, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
@@ -119,6 +119,12 @@ pub(super) struct OpenTable {
     last_handle: u64,
 }
 
+/// Inodes that were open at one moment.
+pub(super) struct OpenInodes {
+    pub(super) all: HashSet<InodeNo>,
+    pub(super) writing: HashSet<InodeNo>,
+}
+
 /// What closing a handle ended.
 pub(super) struct Closed {
     pub(super) file: Arc<OpenFile>,
@@ -174,8 +180,10 @@ impl OpenTable {
         self.files.contains_key(&ino)
     }
 
-    pub(super) fn is_open_for_writing(&self, ino: InodeNo) -> bool {
-        self.files.get(&ino).is_some_and(|entry| entry.writers > 0)
+    /// Which inodes are open now.
+    pub(super) fn open_inodes(&self) -> OpenInodes {
+        let writing = self.files.iter().filter(|(_, entry)| entry.writers > 0).map(|(ino, _)| *ino).collect();
+        OpenInodes { all: self.files.keys().copied().collect(), writing }
     }
 
     pub(super) fn all_files(&self) -> Vec<Arc<OpenFile>> {

@@ -1,22 +1,27 @@
 //! Changes of the local tree that do not come through the mount: the sync engine takes the namespace lock, commits a transaction, and
 //! tells here what changed, so that open files and the kernel's caches follow.
 
-use super::handles::{CleanContent, OpenContent};
+use super::handles::{CleanContent, OpenContent, OpenInodes};
 use super::{VaultFs, arc_file};
 use crate::catalog::LocalContent;
 use crate::types::ranked_lock::RankedGuard;
 use crate::types::{EntryName, InodeNo};
 
-/// The namespace lock, held: no application changes names, starts writing a clean file, or opens one.
+/// The namespace lock, held: no application changes names, starts writing a clean file, or opens one. Files may still be closed, so
+/// what the guard says of open files errs on the safe side.
 pub struct NamespaceGuard<'a> {
     vfs: &'a VaultFs,
+    /// Taken with the lock: the open table ranks before the catalog's writer, inside whose transactions the guard is asked.
+    open: OpenInodes,
     _namespace: RankedGuard<'a, ()>,
 }
 
 impl VaultFs {
     /// Takes the namespace lock.
     pub fn freeze(&self) -> NamespaceGuard<'_> {
-        NamespaceGuard { vfs: self, _namespace: self.namespace.lock() }
+        let namespace = self.namespace.lock();
+        let open = self.open.lock().open_inodes();
+        NamespaceGuard { vfs: self, open, _namespace: namespace }
     }
 
     /// Stores what open files have not stored yet. Called before the catalog is closed.
@@ -34,12 +39,12 @@ impl VaultFs {
 impl NamespaceGuard<'_> {
     /// True if a handle may write to this inode.
     pub fn is_open_for_writing(&self, ino: InodeNo) -> bool {
-        self.vfs.open.lock().is_open_for_writing(ino)
+        self.open.writing.contains(&ino)
     }
 
     /// True if any handle of this inode is open.
     pub fn is_open(&self, ino: InodeNo) -> bool {
-        self.vfs.open.lock().is_open(ino)
+        self.open.all.contains(&ino)
     }
 
     /// A name appeared, disappeared, or stands for another inode.
