@@ -12,7 +12,7 @@ use vaultfs::provider::{
 use vaultfs::types::{ByteRange, ContentHash, EntryName, NodeKind, RemoteId, Revision, Timestamp};
 
 /// How long a change may take to be told before a case fails.
-const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A provider with a remote of its own.
 pub(crate) trait World: Send + Sync {

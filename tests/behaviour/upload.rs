@@ -7,8 +7,8 @@ use vaultfs::provider::{EntryBody, ErrorKind, Upload, UploadObserver, UploadSess
 use vaultfs::types::{ContentHash, RemoteId, Revision};
 
 use crate::harness::{
-    MODIFIED, Memory, Node, Progress, World, assert_unchanged, bytes, create, kind_of, name, read_all, replace,
-    revision, root, settled, size, upload,
+    MODIFIED, Memory, Node, PATIENCE, Progress, World, assert_unchanged, bytes, create, kind_of, name, read_all,
+    replace, revision, root, settled, size, upload,
 };
 
 const LARGE: usize = 5 * 1024 * 1024 + 17;
@@ -200,10 +200,8 @@ pub(crate) async fn a_cancelled_upload_leaves_nothing<W: World>() {
             result = provider.upload(request) => panic!("finished first: {result:?}"),
         }
         // A part may still be on its way to the disk.
-        for _ in 0..1000 {
-            if world.web().truth().await == before {
-                break;
-            }
+        let started = std::time::Instant::now();
+        while world.web().truth().await != before && started.elapsed() < PATIENCE {
             tokio::task::spawn_blocking(|| {}).await.unwrap();
         }
         assert_unchanged(&world, &before).await;
