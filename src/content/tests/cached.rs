@@ -163,6 +163,20 @@ fn fills_and_reads_beyond_the_version_are_refused() {
 }
 
 #[test]
+fn a_fill_that_fails_leaves_nothing_counted() {
+    let fixture = Fixture::new();
+    let version = version("a", BLOCK);
+    let folder = fixture.store.core.blocks_folder(crate::content::Key::of(&version));
+    fs::write(&folder, b"in the way").unwrap();
+    let cached = fixture.store.cached(&version);
+    assert!(cached.and_then(|file| file.fill(BlockIndex(0), &pattern(1, BLOCK))).is_err());
+    assert_eq!(fixture.store.cache_usage(), 0);
+    fs::remove_file(&folder).unwrap();
+    fixture.cached_with(&version, &pattern(1, BLOCK));
+    assert_eq!(fixture.store.cache_usage(), blocks(1));
+}
+
+#[test]
 fn readers_evictions_and_fills_at_once_never_give_wrong_bytes() {
     let fixture = Fixture::new();
     let bytes = pattern(8, 8 * BLOCK);
