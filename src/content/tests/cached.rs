@@ -130,7 +130,7 @@ fn an_index_that_cannot_be_believed_counts_as_absent() {
 }
 
 #[test]
-fn leftovers_of_a_crash_are_dropped_when_the_store_is_opened() {
+fn leftovers_of_a_crash_are_dropped_before_the_cache_is_measured() {
     let mut fixture = Fixture::new();
     let bytes = pattern(7, BLOCK);
     drop(fixture.cached_with(&version("kept", BLOCK), &bytes));
@@ -141,9 +141,9 @@ fn leftovers_of_a_crash_are_dropped_when_the_store_is_opened() {
     drop(fixture.cached_with(&version("index only", BLOCK), &bytes));
     fs::remove_file(fixture.store.core.data_path(crate::content::Key::of(&version("index only", BLOCK)))).unwrap();
     fixture = fixture.reopen();
+    assert_eq!(fixture.store.cache_usage(), blocks(1));
     assert_eq!((fixture.block_files("data").len(), fixture.block_files("idx").len()), (1, 1));
     assert!(!index.with_file_name(".tmp-half").exists());
-    assert_eq!(fixture.store.cache_usage(), blocks(1));
 }
 
 #[test]
