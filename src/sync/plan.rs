@@ -132,7 +132,8 @@ pub struct DeleteGuard {
 pub enum Step {
     /// Compute the hash of staged bytes, so that equality with R or S can be decided. Afterwards plan again.
     HashLocal,
-    /// Make the folder at the provider.
+    /// Make the folder at the provider. The place differs from L's if a folder that was deleted there is needed again and its name is
+    /// taken by now; S then keeps L's place, so that the other name counts as a move at the provider.
     CreateRemoteFolder(Place),
     /// Make the link at the provider.
     CreateRemoteSymlink(Place),
