@@ -126,7 +126,8 @@ pub struct DeleteGuard {
     pub max_percent: u64,
 }
 
-/// One step. Each is conditional on the rows that it was planned from ([`Planned::node`]'s three sides): the executor re-reads them
+/// One step. Each is conditional on the rows that it was planned from ([`Planned::node`]'s three sides, and those of the node that it
+/// adopts): the executor re-reads them
 /// inside its transaction and drops the step, without error, if they differ.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Step {

@@ -154,12 +154,16 @@ impl World {
     }
 
     pub fn children(&self, tree: Tree, parent: NodeId) -> impl Iterator<Item = NodeId> + '_ {
-        self.trees.keys().copied().filter(move |node| self.side(tree, *node).is_some_and(|side| side.place.parent == parent))
+        self.trees
+            .keys()
+            .copied()
+            .filter(move |node| self.side(tree, *node).is_some_and(|side| side.place.parent == parent))
     }
 
     pub fn is_folder(&self, tree: Tree, node: NodeId) -> bool {
         node == NodeId::ROOT
-            || (self.side(tree, node).is_some() && self.trees.get(&node).is_some_and(|node| node.kind == NodeKind::Folder))
+            || (self.side(tree, node).is_some()
+                && self.trees.get(&node).is_some_and(|node| node.kind == NodeKind::Folder))
     }
 
     /// True if `node` is `above` or below it.
@@ -189,10 +193,17 @@ impl World {
     }
 
     /// Takes a step.
-    pub fn execute(&mut self, planned: &Planned, rows: &NodeTrees) -> End {
+    pub fn execute(&mut self, planned: &Planned, then: &Trees) -> End {
         let node = planned.node;
+        let rows = &then[&node];
         let now = self.trees.get(&node).cloned().unwrap_or(NodeTrees { kind: rows.kind, ..ABSENT });
         if (&now.local, &now.remote, &now.synced) != (&rows.local, &rows.remote, &rows.synced) {
+            return End::Stale;
+        }
+        if let Step::Adopt { remote } = &planned.step
+            && self.trees.get(remote).map(|now| (&now.local, &now.remote, &now.synced))
+                != then.get(remote).map(|then| (&then.local, &then.remote, &then.synced))
+        {
             return End::Stale;
         }
         // Something above may have been renamed since: it is local-only as of the plan.
@@ -418,7 +429,8 @@ impl World {
 
     /// S forgets what neither side has, unless it still has rows below.
     fn base_of_nothing(&mut self, node: NodeId) {
-        let below = self.trees.values().any(|other| other.synced.as_ref().is_some_and(|side| side.place.parent == node));
+        let below =
+            self.trees.values().any(|other| other.synced.as_ref().is_some_and(|side| side.place.parent == node));
         let trees = self.trees.get_mut(&node).expect("a known node");
         if trees.local.is_none() && trees.remote.is_none() && !below && !self.settings.lazy_base {
             trees.synced = None;
@@ -485,7 +497,8 @@ impl World {
     }
 
     fn keep_both(&mut self, node: NodeId, ours: &Place) -> Result<(), End> {
-        let copy = (1..).map(|count| NodeId(node.0 * 100 + count)).find(|id| !self.trees.contains_key(id)).expect("an id");
+        let copy =
+            (1..).map(|count| NodeId(node.0 * 100 + count)).find(|id| !self.trees.contains_key(id)).expect("an id");
         self.arrive(Tree::Local, copy, ours)?;
         let Some(local) = self.side(Tree::Local, node).cloned() else { return violate("nothing to keep") };
         let content = match local.content {

@@ -104,13 +104,15 @@ struct Finder<'s, 'a, 'v> {
 impl Finder<'_, '_, '_> {
     fn collect(&mut self, action: &Action<'_>) -> Option<()> {
         match action {
-            Action::HashLocal
-            | Action::UploadOver(_)
-            | Action::MoveRemoteAside
-            | Action::MoveLocalAside => {}
+            Action::HashLocal | Action::UploadOver(_) | Action::MoveRemoteAside | Action::MoveLocalAside => {}
             Action::Adopt(there) => {
                 self.base_forgotten_below(self.index)?;
                 self.base_forgotten_below(*there)?;
+                for child in self.schedule.view.children(Tree::Remote, *there) {
+                    if self.schedule.action(child) == Some(&Action::DropSynced) {
+                        self.on(child, None);
+                    }
+                }
             }
             Action::CreateRemote(target) => {
                 self.arrive(Tree::Remote, target)?;
@@ -254,7 +256,8 @@ impl Finder<'_, '_, '_> {
             if !view.nodes[folder].is_folder() || view.nodes[folder].synced.is_none() {
                 continue;
             }
-            for child in view.children(Tree::Synced, folder).filter(|child| self.schedule.outcomes[*child].forget_base) {
+            for child in view.children(Tree::Synced, folder).filter(|child| self.schedule.outcomes[*child].forget_base)
+            {
                 match self.schedule.action(child) {
                     Some(Action::DropSynced) => self.on(child, None),
                     Some(Action::CreateLocal(_) | Action::CreateRemote(_)) => open.push(child),
@@ -275,9 +278,10 @@ impl Finder<'_, '_, '_> {
             Effect::Stays | Effect::Leaves | Effect::Aside => None,
         };
         let (remote, synced) = (node.remote.and_then(naming), node.synced.and_then(naming));
+        let adopted = Some(Naming::Adopted);
         let comes_first = self.schedule.outcomes[self.index].forget_base;
         let arrives = matches!(arrival, Some(Naming::Adopted | Naming::MayBeAdopted));
-        let changes = !comes_first && [remote, synced].contains(&Some(Naming::Adopted));
+        let changes = !comes_first && [remote, synced].contains(&adopted);
         if arrives || changes { None } else { Some(()) }
     }
 

@@ -116,13 +116,18 @@ pub(super) fn wants<'a>(view: &mut View<'a>, outcomes: &[Outcome<'a>], index: In
                 let kept_here = outcome.local_only && view.nodes[index].local.is_some();
                 want(Action::DeleteRemote, if kept_here { "local-only: leaves the provider" } else { outcome.reason });
             } else if view.nodes[index].synced.is_some() {
+                if outcome.local_only && goes_with_its_folder(view, outcomes, index) {
+                    want(Action::DeleteLocal, "local-only: goes with its folder");
+                }
                 want(Action::DropSynced, outcome.reason);
             } else {
                 settled = true;
             }
         }
         Fate::Keep | Fate::Pending => match (outcome.naming, outcome.local, outcome.remote) {
-            (Naming::Adopted | Naming::MayBeAdopted | Naming::MayAdopt | Naming::Adopts(_), ..) if outcome.forget_base => {
+            (Naming::Adopted | Naming::MayBeAdopted | Naming::MayAdopt | Naming::Adopts(_), ..)
+                if outcome.forget_base =>
+            {
                 forget(view, outcome, index, &mut want);
             }
             (Naming::Adopted | Naming::MayBeAdopted, ..) => {}
