@@ -85,7 +85,8 @@ impl Case {
             local_twins: rng.random_bool(0.05),
         };
         let nodes = rng.random_range(1..=12_usize);
-        let base = (0..nodes).map(|_| Seedling { kind: rng.random(), parent: rng.random(), name: rng.random() }).collect();
+        let base =
+            (0..nodes).map(|_| Seedling { kind: rng.random(), parent: rng.random(), name: rng.random() }).collect();
         // Half of all operations hit few nodes, so that both sides meet at the same ones.
         let focus: u8 = rng.random();
         let op = |rng: &mut StdRng, tree: Tree| Op {

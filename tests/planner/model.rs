@@ -154,12 +154,16 @@ impl World {
     }
 
     pub fn children(&self, tree: Tree, parent: NodeId) -> impl Iterator<Item = NodeId> + '_ {
-        self.trees.keys().copied().filter(move |node| self.side(tree, *node).is_some_and(|side| side.place.parent == parent))
+        self.trees
+            .keys()
+            .copied()
+            .filter(move |node| self.side(tree, *node).is_some_and(|side| side.place.parent == parent))
     }
 
     pub fn is_folder(&self, tree: Tree, node: NodeId) -> bool {
         node == NodeId::ROOT
-            || (self.side(tree, node).is_some() && self.trees.get(&node).is_some_and(|node| node.kind == NodeKind::Folder))
+            || (self.side(tree, node).is_some()
+                && self.trees.get(&node).is_some_and(|node| node.kind == NodeKind::Folder))
     }
 
     /// True if `node` is `above` or below it.
@@ -410,7 +414,8 @@ impl World {
 
     /// S forgets what neither side has, unless it still has rows below.
     fn base_of_nothing(&mut self, node: NodeId) {
-        let below = self.trees.values().any(|other| other.synced.as_ref().is_some_and(|side| side.place.parent == node));
+        let below =
+            self.trees.values().any(|other| other.synced.as_ref().is_some_and(|side| side.place.parent == node));
         let trees = self.trees.get_mut(&node).expect("a known node");
         if trees.local.is_none() && trees.remote.is_none() && !below && !self.settings.lazy_base {
             trees.synced = None;
@@ -478,7 +483,8 @@ impl World {
     }
 
     fn keep_both(&mut self, node: NodeId, ours: &Place) -> Result<(), End> {
-        let copy = (1..).map(|count| NodeId(node.0 * 100 + count)).find(|id| !self.trees.contains_key(id)).expect("an id");
+        let copy =
+            (1..).map(|count| NodeId(node.0 * 100 + count)).find(|id| !self.trees.contains_key(id)).expect("an id");
         self.arrive(Tree::Local, copy, ours)?;
         let Some(local) = self.side(Tree::Local, node).cloned() else { return violate("nothing to keep") };
         let content = match local.content {

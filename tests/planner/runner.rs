@@ -214,8 +214,11 @@ fn note(trace: &mut Option<&mut String>, text: impl FnOnce() -> String) {
 fn tell(plan: &Plan) -> String {
     let mut text = String::new();
     for (index, planned) in plan.steps.iter().enumerate() {
-        let _never_fails =
-            writeln!(text, "  {index}: {} {:?} after {:?}: {}", planned.node, planned.step, planned.after, planned.reason);
+        let _never_fails = writeln!(
+            text,
+            "  {index}: {} {:?} after {:?}: {}",
+            planned.node, planned.step, planned.after, planned.reason
+        );
     }
     text
 }

@@ -217,7 +217,8 @@ fn delete(world: &mut World, tree: Tree, node: NodeId) {
         delete(world, tree, child);
     }
     *world.side_mut(tree, node) = None;
-    if world.trees.get(&node).is_some_and(|node| node.local.is_none() && node.remote.is_none() && node.synced.is_none()) {
+    if world.trees.get(&node).is_some_and(|node| node.local.is_none() && node.remote.is_none() && node.synced.is_none())
+    {
         world.trees.remove(&node);
     }
 }
@@ -284,13 +285,15 @@ fn wrap(world: &mut World, op: Op, node: NodeId, place: Place) -> bool {
 fn like_other(world: &mut World, op: Op) -> bool {
     let other = if op.tree == Tree::Local { Tree::Remote } else { Tree::Local };
     let theirs: Vec<NodeId> = nodes(world, other);
-    let created: Vec<NodeId> =
-        theirs.iter().copied().filter(|node| world.side(op.tree, *node).is_none()).collect();
+    let created: Vec<NodeId> = theirs.iter().copied().filter(|node| world.side(op.tree, *node).is_none()).collect();
     let Some(node) = (!created.is_empty()).then(|| pick(&created, op.a)) else {
         return false;
     };
     let side = world.side(other, node).expect("a row").clone();
-    if !world.is_folder(op.tree, side.place.parent) || is_aside(&side.place.name) || !is_free(world, op.tree, &side.place, None) {
+    if !world.is_folder(op.tree, side.place.parent)
+        || is_aside(&side.place.name)
+        || !is_free(world, op.tree, &side.place, None)
+    {
         return false;
     }
     let kind = world.trees[&node].kind;

@@ -99,10 +99,7 @@ struct Finder<'s, 'a, 'v> {
 impl Finder<'_, '_, '_> {
     fn collect(&mut self, action: &Action<'_>) -> Option<()> {
         match action {
-            Action::HashLocal
-            | Action::UploadOver(_)
-            | Action::MoveRemoteAside
-            | Action::MoveLocalAside => {}
+            Action::HashLocal | Action::UploadOver(_) | Action::MoveRemoteAside | Action::MoveLocalAside => {}
             Action::Adopt(there) => {
                 self.base_forgotten_below(self.index)?;
                 self.base_forgotten_below(*there)?;
@@ -249,7 +246,8 @@ impl Finder<'_, '_, '_> {
             if !view.nodes[folder].is_folder() || view.nodes[folder].synced.is_none() {
                 continue;
             }
-            for child in view.children(Tree::Synced, folder).filter(|child| self.schedule.outcomes[*child].forget_base) {
+            for child in view.children(Tree::Synced, folder).filter(|child| self.schedule.outcomes[*child].forget_base)
+            {
                 match self.schedule.action(child) {
                     Some(Action::DropSynced) => self.on(child, None),
                     None if view.nodes[child].is_folder() => open.push(child),

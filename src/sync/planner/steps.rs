@@ -121,7 +121,9 @@ pub(super) fn wants<'a>(view: &mut View<'a>, outcomes: &[Outcome<'a>], index: In
             }
         }
         Fate::Keep | Fate::Pending => match (outcome.naming, outcome.local, outcome.remote) {
-            (Naming::Adopted | Naming::MayBeAdopted | Naming::MayAdopt | Naming::Adopts(_), ..) if outcome.forget_base => {
+            (Naming::Adopted | Naming::MayBeAdopted | Naming::MayAdopt | Naming::Adopts(_), ..)
+                if outcome.forget_base =>
+            {
                 forget(view, outcome, index, &mut want);
             }
             (Naming::Adopted | Naming::MayBeAdopted, ..) => {}
