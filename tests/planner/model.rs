@@ -193,12 +193,21 @@ impl World {
     }
 
     /// Takes a step.
-    pub fn execute(&mut self, planned: &Planned, rows: &NodeTrees) -> End {
+    pub fn execute(&mut self, planned: &Planned, then: &Trees) -> End {
         let node = planned.node;
+        let rows = &then[&node];
         let now = self.trees.get(&node).cloned().unwrap_or(NodeTrees { kind: rows.kind, ..ABSENT });
         if (&now.local, &now.remote, &now.synced) != (&rows.local, &rows.remote, &rows.synced) {
             return End::Stale;
         }
+        if let Step::Adopt { remote } = &planned.step
+            && self.trees.get(remote).map(|now| (&now.local, &now.remote, &now.synced))
+                != then.get(remote).map(|then| (&then.local, &then.remote, &then.synced))
+        {
+            return End::Stale;
+        }
+        // Something above may have been renamed since: it is local-only as of the plan.
+        let local_only = planned.reason.starts_with("local-only");
         let done = match &planned.step {
             Step::HashLocal => self.hash_local(node),
             Step::CreateRemoteFolder(place) => self.create_remote(node, place, Content::Folder),
@@ -214,15 +223,18 @@ impl World {
                 side.place.name = aside_name(node);
                 Ok(())
             }
-            Step::DeleteRemote { expected } => self.delete_remote(node, expected.as_ref()),
+            Step::DeleteRemote { expected } => self.delete_remote(node, expected.as_ref(), local_only),
             Step::CreateLocal(place) => self.create_local(node, place),
             Step::UpdateLocal => self.update_local(node),
             Step::MoveLocal(place) => self.move_local(node, place),
-            Step::DeleteLocal => self.delete_local(node),
+            Step::DeleteLocal => self.delete_local(node, local_only),
             Step::KeepBoth { ours } => self.keep_both(node, ours),
             Step::Adopt { remote } => self.adopt(node, *remote),
             Step::MarkSynced => self.mark_synced(node),
-            Step::DropSynced => self.drop_base(node),
+            Step::DropSynced => {
+                self.trees.get_mut(&node).expect("a known node").synced = None;
+                Ok(())
+            }
         };
         self.trees.retain(|_, node| node.local.is_some() || node.remote.is_some() || node.synced.is_some());
         done.err().unwrap_or(End::Done)
@@ -252,20 +264,8 @@ impl World {
         Ok(())
     }
 
-    /// Writes an S row, as strict as the catalog: the parent is there, and there is no cycle.
-    fn put_base(&mut self, node: NodeId, side: Side) -> Result<(), End> {
-        let mut at = side.place.parent;
-        while at != NodeId::ROOT {
-            if at == node {
-                return refuse("S: a folder in itself");
-            }
-            match self.trees.get(&at).and_then(|parent| parent.synced.as_ref()) {
-                Some(parent) => at = parent.place.parent,
-                None => return refuse(format!("S: no folder {at}")),
-            }
-        }
+    fn put_base(&mut self, node: NodeId, side: Side) {
         self.trees.get_mut(&node).expect("a known node").synced = Some(side);
-        Ok(())
     }
 
     fn create_remote(&mut self, node: NodeId, place: &Place, content: Content) -> Result<(), End> {
@@ -277,8 +277,13 @@ impl World {
         }
         self.arrive(Tree::Remote, node, place)?;
         let row = Side { place: place.clone(), content, rid: Some(RemoteId(format!("id{node}"))) };
-        if !self.settings.lazy_base {
-            self.put_base(node, row.clone())?;
+        let elsewhere = self
+            .side(Tree::Local, node)
+            .filter(|local| !same_place(&self.policy.names, &local.place, place))
+            .map(|local| local.place.clone());
+        if !self.settings.lazy_base || elsewhere.is_some() {
+            let place = elsewhere.unwrap_or_else(|| place.clone());
+            self.put_base(node, Side { place, ..row.clone() });
         }
         *self.side_mut(Tree::Remote, node) = Some(row);
         Ok(())
@@ -313,21 +318,22 @@ impl World {
         let version = self.version(node, ours.expect("local bytes"));
         self.side_mut(Tree::Remote, node).as_mut().expect("a remote row").content = version.clone();
         self.clean_local(node, version);
-        self.agree(node)
+        self.agree(node);
+        Ok(())
     }
 
     /// S takes what L and R agree on; a row that it does not have yet, once they agree on everything.
-    fn agree(&mut self, node: NodeId) -> Result<(), End> {
+    fn agree(&mut self, node: NodeId) {
         let trees = self.trees.get(&node).expect("a known node");
-        let (Some(local), Some(remote)) = (&trees.local, &trees.remote) else { return Ok(()) };
+        let (Some(local), Some(remote)) = (&trees.local, &trees.remote) else { return };
         if self.settings.lazy_base {
-            return Ok(());
+            return;
         }
         let one_place = same_place(&self.policy.names, &local.place, &remote.place);
         let one_content = compare(&local.content, &remote.content) == Sameness::Same;
         let base = match &trees.synced {
             None if one_place && one_content => remote.clone(),
-            None => return Ok(()),
+            None => return,
             Some(base) => {
                 let mut base = base.clone();
                 if one_place {
@@ -339,7 +345,7 @@ impl World {
                 base
             }
         };
-        self.put_base(node, base)
+        self.put_base(node, base);
     }
 
     fn move_remote(&mut self, node: NodeId, place: &Place) -> Result<(), End> {
@@ -358,10 +364,7 @@ impl World {
             self.new_revisions(node);
             self.carry_over(node, &row.content);
         }
-        if let Err(refused) = self.agree(node) {
-            *self.side_mut(Tree::Remote, node) = Some(row);
-            return Err(refused);
-        }
+        self.agree(node);
         Ok(())
     }
 
@@ -388,7 +391,7 @@ impl World {
         }
     }
 
-    fn delete_remote(&mut self, node: NodeId, expected: Option<&Revision>) -> Result<(), End> {
+    fn delete_remote(&mut self, node: NodeId, expected: Option<&Revision>, local_only: bool) -> Result<(), End> {
         if let Some(child) = self.children(Tree::Remote, node).next() {
             return refuse(format!("R: {node} still holds {child}"));
         }
@@ -398,10 +401,11 @@ impl World {
         {
             return refuse("another revision");
         }
-        if trees.local.is_some() && !self.is_local_only(node) {
+        if trees.local.is_some() && !local_only {
             return violate("deleted at the provider while L has it");
         }
-        if trees.synced.is_none() && (trees.kind == NodeKind::Folder || !self.is_local_only(node)) {
+        let hidden_folder = trees.kind == NodeKind::Folder && trees.local.is_none();
+        if trees.synced.is_none() && (hidden_folder || !local_only) {
             return violate("deleted at the provider though it was never here");
         }
         if trees.synced.is_some() && self.bytes(Tree::Remote, node) != self.base_bytes(node) {
@@ -412,12 +416,10 @@ impl World {
         Ok(())
     }
 
-    /// S forgets what neither side has, unless it still has rows below.
+    /// S forgets what neither side has.
     fn base_of_nothing(&mut self, node: NodeId) {
-        let below =
-            self.trees.values().any(|other| other.synced.as_ref().is_some_and(|side| side.place.parent == node));
         let trees = self.trees.get_mut(&node).expect("a known node");
-        if trees.local.is_none() && trees.remote.is_none() && !below && !self.settings.lazy_base {
+        if trees.local.is_none() && trees.remote.is_none() && !self.settings.lazy_base {
             trees.synced = None;
         }
     }
@@ -430,7 +432,7 @@ impl World {
         self.arrive(Tree::Local, node, place)?;
         let elsewhere = !same_place(&self.policy.names, place, &remote.place);
         if !self.settings.lazy_base || elsewhere {
-            self.put_base(node, remote.clone())?;
+            self.put_base(node, remote.clone());
         }
         *self.side_mut(Tree::Local, node) = Some(Side { place: place.clone(), content: remote.content, rid: None });
         Ok(())
@@ -444,7 +446,8 @@ impl World {
         }
         let content = self.side(Tree::Remote, node).expect("a remote row").content.clone();
         self.clean_local(node, content);
-        self.agree(node)
+        self.agree(node);
+        Ok(())
     }
 
     fn move_local(&mut self, node: NodeId, place: &Place) -> Result<(), End> {
@@ -452,23 +455,18 @@ impl World {
             return violate("moved to a reserved name of another node");
         }
         self.arrive(Tree::Local, node, place)?;
-        let before = self.side(Tree::Local, node).expect("a local row").place.clone();
         self.side_mut(Tree::Local, node).as_mut().expect("a local row").place = place.clone();
-        if let Err(refused) = self.agree(node) {
-            self.side_mut(Tree::Local, node).as_mut().expect("a local row").place = before;
-            return Err(refused);
-        }
+        self.agree(node);
         Ok(())
     }
 
-    fn delete_local(&mut self, node: NodeId) -> Result<(), End> {
+    fn delete_local(&mut self, node: NodeId, local_only: bool) -> Result<(), End> {
         if let Some(child) = self.children(Tree::Local, node).next() {
             return refuse(format!("L: {node} still holds {child}"));
         }
         if self.side(Tree::Remote, node).is_some() {
             return violate("deleted in the mount while R has it");
         }
-        let local_only = self.is_local_only(node);
         if self.trees.get(&node).is_some_and(|trees| trees.synced.is_none()) && !local_only {
             return violate("something new was deleted in the mount");
         }
@@ -499,29 +497,25 @@ impl World {
         self.trees.insert(copy, NodeTrees { kind, local: Some(side), ..ABSENT });
         let content = self.side(Tree::Remote, node).expect("a remote row").content.clone();
         self.clean_local(node, content);
-        self.agree(node)
+        self.agree(node);
+        Ok(())
     }
 
     fn adopt(&mut self, node: NodeId, remote: NodeId) -> Result<(), End> {
         let (Some(here), Some(there)) = (self.trees.get(&node), self.trees.get(&remote)) else {
             return Err(End::Stale);
         };
-        if there.local.is_some() || here.remote.is_some() || (there.synced.is_some() && here.synced.is_some()) {
-            return violate("two nodes that both have a past are two");
+        if there.local.is_some() || here.remote.is_some() || there.synced.is_some() {
+            return violate("only what is in R alone is adopted");
         }
         if there.kind != here.kind || self.bytes(Tree::Local, node) != self.bytes(Tree::Remote, remote) {
             return violate("different things were adopted");
         }
         let row = self.side_mut(Tree::Remote, remote).take();
         *self.side_mut(Tree::Remote, node) = row;
-        let base = self.trees.get_mut(&remote).expect("a known node").synced.take();
-        let trees = self.trees.get_mut(&node).expect("a known node");
-        trees.synced = base.or(trees.synced.take());
-        for trees in self.trees.values_mut() {
-            for side in [&mut trees.remote, &mut trees.synced].into_iter().flatten() {
-                if side.place.parent == remote {
-                    side.place.parent = node;
-                }
+        for side in self.trees.values_mut().filter_map(|trees| trees.remote.as_mut()) {
+            if side.place.parent == remote {
+                side.place.parent = node;
             }
         }
         Ok(())
@@ -537,19 +531,8 @@ impl World {
         {
             return violate("marked as synced, but the sides differ");
         }
-        self.put_base(node, remote.clone())?;
+        self.put_base(node, remote.clone());
         self.clean_local(node, remote.content);
-        Ok(())
-    }
-
-    fn drop_base(&mut self, node: NodeId) -> Result<(), End> {
-        let mut others = self.trees.iter();
-        if let Some((child, _)) =
-            others.find(|(_, other)| other.synced.as_ref().is_some_and(|side| side.place.parent == node))
-        {
-            return refuse(format!("S: {node} still holds {child}"));
-        }
-        self.trees.get_mut(&node).expect("a known node").synced = None;
         Ok(())
     }
 

@@ -130,8 +130,14 @@ fn adopt(view: &View<'_>, outcomes: &mut [Outcome<'_>], here: Index, there: Inde
         NodeKind::Folder => "C x C: both folders, merged",
         NodeKind::File | NodeKind::Symlink | NodeKind::Special => "C x C: equal bytes, adopted",
     };
-    outcomes[here].naming = Naming::Adopts(there);
-    outcomes[there].naming = Naming::Adopted;
+    if view.nodes[there].synced.is_some() {
+        // A folder that was deleted and made again here, and is needed there: first S forgets the old one.
+        outcomes[there].forget_base = true;
+        outcomes[here].naming = Naming::MayAdopt;
+    } else {
+        outcomes[here].naming = Naming::Adopts(there);
+        outcomes[there].naming = Naming::Adopted;
+    }
     cells.count(match kind {
         NodeKind::Folder => "C x C folders",
         NodeKind::File | NodeKind::Symlink | NodeKind::Special => "C x C equal",
@@ -184,7 +190,9 @@ fn local_place_in_same_folder<'a>(
     wanted: &Target<'a>,
     names: &Names,
 ) -> Option<Target<'a>> {
-    let spot = view.nodes[loser].local.filter(|_| outcomes[loser].local)?;
+    let node = &view.nodes[loser];
+    let unshared = node.trees.blocked == Some(Blocked::LocalOnly);
+    let spot = node.local.filter(|_| outcomes[loser].local && !unshared)?;
     let fits = spot.parent == wanted.spot.parent && spot.key != wanted.spot.key;
     let free = !names.0.contains(&(spot.parent, spot.key)) && !stands_aside(view, Tree::Local, loser);
     if fits && free { view.meant(Tree::Local, loser) } else { None }

@@ -17,28 +17,28 @@ pub(super) struct Schedule<'a, 'v> {
     pub(super) view: &'v View<'a>,
     /// What becomes of them.
     pub(super) outcomes: &'v [Outcome<'a>],
-    /// First choices, last: what is left is a stack.
+    /// Best first.
     choices: Vec<Vec<Intent<'a>>>,
+    /// Which choice each node is at; past the end: it does nothing.
+    at: Vec<usize>,
     needs: Vec<Vec<Need>>,
     waiting: Vec<Vec<Index>>,
 }
 
 impl<'a, 'v> Schedule<'a, 'v> {
     /// Leaves out what cannot be done now.
-    pub(super) fn new(view: &'v View<'a>, outcomes: &'v [Outcome<'a>], mut choices: Vec<Vec<Intent<'a>>>) -> Self {
-        for choice in &mut choices {
-            choice.reverse();
-        }
+    pub(super) fn new(view: &'v View<'a>, outcomes: &'v [Outcome<'a>], choices: Vec<Vec<Intent<'a>>>) -> Self {
         let count = choices.len();
-        let mut schedule =
-            Self { view, outcomes, choices, needs: vec![Vec::new(); count], waiting: vec![Vec::new(); count] };
-        schedule.settle((0..count).filter(|index| schedule.intent(*index).is_some()).collect());
+        let (needs, waiting) = (vec![Vec::new(); count], vec![Vec::new(); count]);
+        let mut schedule = Self { view, outcomes, choices, at: vec![0; count], needs, waiting };
+        let all: Vec<Index> = (0..count).filter(|index| schedule.intent(*index).is_some()).collect();
+        schedule.settle(all);
         schedule
     }
 
     /// What a node does in this plan.
     pub(super) fn intent(&self, index: Index) -> Option<&Intent<'a>> {
-        self.choices[index].last()
+        self.choices[index].get(self.at[index])
     }
 
     /// As [`Schedule::intent`], without the reason.
@@ -49,7 +49,7 @@ impl<'a, 'v> Schedule<'a, 'v> {
     /// Takes steps out of the plan, with everything that needs them.
     pub(super) fn remove(&mut self, removed: &[Index]) {
         for index in removed {
-            self.choices[*index].clear();
+            self.at[*index] = self.choices[*index].len();
         }
         let shaken = removed.iter().flat_map(|index| std::mem::take(&mut self.waiting[*index])).collect();
         self.settle(shaken);
@@ -60,7 +60,7 @@ impl<'a, 'v> Schedule<'a, 'v> {
         open.reverse();
         while let Some(index) = open.pop() {
             let mut changed = false;
-            while let Some(intent) = self.choices[index].last() {
+            while let Some(intent) = self.intent(index) {
                 if let Some(needs) = needs(self, index, &intent.action) {
                     for need in &needs {
                         self.waiting[need.on].push(index);
@@ -68,7 +68,7 @@ impl<'a, 'v> Schedule<'a, 'v> {
                     self.needs[index] = needs;
                     break;
                 }
-                self.choices[index].pop();
+                self.at[index] += 1;
                 changed = true;
             }
             if changed {
@@ -138,15 +138,13 @@ impl<'a, 'v> Schedule<'a, 'v> {
             cells.count("rule 7: swap or rotation of names");
             let action = if tree == Tree::Local { Action::MoveLocalAside } else { Action::MoveRemoteAside };
             self.choices[holder] = vec![Intent { action, reason: "rule 7: names in a circle, one goes aside" }];
+            self.at[holder] = 0;
             self.needs[holder].clear();
             let shaken = std::mem::take(&mut self.waiting[holder]);
             self.settle(shaken);
         } else {
-            // Order in one tree alone never circles. Where L and R wait for S, S can wait (see `base_forgotten_below`); and should
-            // anything else ever circle, the rest must not stand still.
-            let forgets = |index: &Index| self.action(*index) == Some(&Action::DropSynced);
-            let weakest = circle.iter().copied().filter(forgets).min().or_else(|| circle.iter().copied().min());
-            self.remove(&[weakest.unwrap_or(at)]);
+            // Order in one tree alone never circles; should L and R ever disagree, the rest must not stand still.
+            self.remove(&[circle.iter().copied().min().unwrap_or(at)]);
         }
     }
 

@@ -80,7 +80,8 @@ fn local_only_nodes(view: &View<'_>, shared: &BTreeSet<Index>) -> Vec<bool> {
     known.into_iter().map(|answer| answer == Some(true)).collect()
 }
 
-fn is_local_only(view: &View<'_>, index: Index) -> bool {
+/// True if a node's own name or kind keeps it on this machine.
+pub(super) fn is_local_only(view: &View<'_>, index: Index) -> bool {
     let trees = view.nodes[index].trees;
     let unshared_kind = match trees.kind {
         NodeKind::Special => true,
@@ -138,9 +139,13 @@ fn decide<'a>(view: &View<'a>, index: Index, local_only: bool, undone: bool) -> 
         reason = "remote place wins: the local move closes a cycle or hides what the provider needs";
     }
     let target = if cell.keep { view.meant(from, index) } else { None };
-    let fate = match (&target, local_only && synced.is_none()) {
-        // Local-only, or hidden because of its name, and never shared.
+    // Local-only, or hidden because of its name, and never shared.
+    let apart = local_only && synced.is_none() && (trees.local.is_none() || remote.is_none());
+    // Just shared (S does not know yet), and local-only by now: deleted there, unless R has something else.
+    let withdrawn = local_only && synced.is_none() && !apart && same_on_both_sides(view, index);
+    let fate = match (&target, apart) {
         (_, true) => Fate::Apart,
+        (Some(_), false) if withdrawn => Fate::Gone,
         (Some(_), false) if pending => Fate::Pending,
         (Some(_), false) => Fate::Keep,
         // On its way under a reserved name, and nobody here knows the real one.
@@ -161,6 +166,13 @@ fn decide<'a>(view: &View<'a>, index: Index, local_only: bool, undone: bool) -> 
         local_only,
         pending_move: pending_move && !undone && fate == Fate::Keep,
         naming: Naming::Free,
+    }
+}
+
+fn same_on_both_sides(view: &View<'_>, index: Index) -> bool {
+    match (view.side(Tree::Local, index), view.side(Tree::Remote, index)) {
+        (Some(local), Some(remote)) => compare(&local.content, &remote.content) == Sameness::Same,
+        (Some(_) | None, None) | (None, Some(_)) => false,
     }
 }
 
