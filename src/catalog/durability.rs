@@ -77,7 +77,13 @@ impl Durability {
         writer.wal_hook(Some(move |wal: &mut rusqlite::hooks::Wal, pages: std::ffi::c_int| {
             let pages = u64::try_from(pages).unwrap_or(0);
             follower.committed(pages);
-            if pages > CHECKPOINT_IN_COMMIT_ABOVE_PAGES { wal.checkpoint() } else { Ok(()) }
+            if pages > CHECKPOINT_IN_COMMIT_ABOVE_PAGES
+                && let Err(error) = wal.checkpoint()
+            {
+                // Busy while the thread is at it, or a full disk. The transaction is committed: an error here would deny that.
+                tracing::debug!(%error, "a commit could not move the write-ahead log into the database");
+            }
+            Ok(())
         }))?;
         Ok(durability)
     }

@@ -163,6 +163,7 @@ impl Catalog {
     }
 
     /// Checks every invariant that the schema cannot express (`doctor`): returns one line per finding.
+    /// Takes the writer's lock for a moment; not to be called inside a transaction.
     pub fn check(&self) -> Result<Vec<String>> {
         self.read(|view| {
             // The snapshot begins with the first row that is read: between two commits, so that the totals belong to it.
