@@ -42,6 +42,7 @@ pub(super) enum Mode {
 
 enum Finished {
     Pull { request: u64, result: Result<u64> },
+    Tidied(Result<()>),
     Probe(std::result::Result<(), ProviderError>),
     Step { work: u64, index: usize, node: NodeId, result: Result<Outcome> },
 }
@@ -56,6 +57,7 @@ struct Drive<'e> {
     next_due: Option<Timestamp>,
     notice: Option<BoxFuture<'e, std::result::Result<(), ProviderError>>>,
     rounds: u64,
+    is_tidy: bool,
     last_plan: Option<Instant>,
     report: CycleReport,
 }
@@ -83,6 +85,7 @@ impl Engine {
             next_due: None,
             notice: None,
             rounds: 0,
+            is_tidy: false,
             last_plan: None,
             report: CycleReport::default(),
         };
@@ -105,7 +108,7 @@ impl Drive<'_> {
             }
             self.contact();
             self.work_on()?;
-            if self.is_quiet() {
+            if self.is_quiet() && !self.tidy() {
                 self.publish()?;
                 if self.mode == Mode::UntilQuiet {
                     return Ok(());
@@ -113,6 +116,16 @@ impl Drive<'_> {
             }
             self.wait(&mut stop).await?;
         }
+    }
+
+    /// Once after every burst of work: bytes that nobody needs any more are collected. True if that began now.
+    fn tidy(&mut self) -> bool {
+        let engine = self.engine;
+        let begins = !std::mem::replace(&mut self.is_tidy, true);
+        if begins {
+            self.jobs.push(Box::pin(async move { Finished::Tidied(engine.collect().await) }));
+        }
+        begins
     }
 
     /// Starts a pull or a probe if one is due.
@@ -206,6 +219,7 @@ impl Drive<'_> {
         self.work = Some(work);
         self.next_due = next_due;
         self.last_plan = Some(now);
+        self.is_tidy = false;
         Ok(true)
     }
 
@@ -437,6 +451,12 @@ impl Drive<'_> {
                 self.calls -= 1;
                 self.engine.state().active.remove(&node);
                 self.step_ended(work, index, node, result)
+            }
+            Finished::Tidied(result) => {
+                if let Err(error) = result {
+                    tracing::warn!(error = super::failure::chain(&error), "bytes that nobody needs stay for now");
+                }
+                Ok(())
             }
             Finished::Probe(result) => {
                 self.contacting = false;

@@ -143,11 +143,11 @@ impl Engine {
     /// Plans, clears the marks of what turned out to agree, and returns the work and when something blocked becomes free.
     pub(super) fn plan_work(&self, id: u64) -> Result<(Work, Option<Timestamp>)> {
         let Drawn { plan, gathered } = self.draw()?;
-        let settled: Vec<NodeId> =
-            plan.settled.iter().copied().filter(|node| gathered.dirty.contains_key(node)).collect();
-        if !settled.is_empty() {
+        let is_marked = |node: &NodeId| gathered.dirty.contains_key(node);
+        let settled: Vec<NodeId> = plan.settled.iter().copied().filter(is_marked).collect();
+        if !settled.is_empty() || !gathered.absent.is_empty() {
             self.catalog.write(|txn| {
-                for node in settled {
+                for node in settled.into_iter().chain(gathered.absent.iter().copied()) {
                     if sides(txn, node)?.as_ref() == gathered.rows.get(&node) {
                         txn.clear_dirty(node)?;
                     }
