@@ -125,7 +125,7 @@ pub enum Command {
 #[derive(Args, Clone, Debug, Default)]
 pub struct VaultArg {
     /// Only this vault (name or id)
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, global = true, value_name = "NAME")]
     pub vault: Option<String>,
 }
 

@@ -225,10 +225,14 @@ impl CachedFile {
     /// Drops these blocks, given in order. Returns the bytes freed.
     pub(super) fn evict_blocks(&self, blocks: &[BlockIndex]) -> Result<u64> {
         let mut state = exclusive(&self.state);
-        let State { files: Some(files), present_bytes } = &mut *state else { return Ok(0) };
-        if files.adopted {
+        if state.files.as_ref().is_none_or(|files| files.adopted) {
             return Ok(0);
         }
+        if self.bytes_here(&state, blocks)? == state.present_bytes {
+            // Removing a file is cheaper than making a hole: the hole waits until dirty pages are written.
+            return self.clear(&mut state);
+        }
+        let State { files: Some(files), present_bytes } = &mut *state else { return Ok(0) };
         let mut freed = 0;
         for same_run in blocks.chunk_by(|one, next| one.0 + 1 == next.0) {
             let (Some(first), Some(last)) = (same_run.first(), same_run.last()) else { continue };
@@ -246,6 +250,7 @@ impl CachedFile {
 
     /// Drops everything. Returns the bytes freed.
     pub(super) fn evict_all(&self) -> Result<u64> {
+        self.core.ensure_scanned()?;
         self.clear(&mut exclusive(&self.state))
     }
 
@@ -260,6 +265,7 @@ impl CachedFile {
 
     /// Replaces whatever is here by a complete data file, which `place` puts at the path that it is given, with these checksums.
     pub(super) fn adopt(&self, digests: &[Digest], place: impl FnOnce(&Path) -> std::io::Result<()>) -> Result<()> {
+        self.core.ensure_scanned()?;
         let mut state = exclusive(&self.state);
         self.clear(&mut state)?;
         self.core.remove_cached_files(self.key)?;
@@ -309,6 +315,18 @@ impl CachedFile {
         let header = Header { version: self.version.clone(), adopted: false };
         let index = BlockIndexFile::create(index, &header).context(CACHED, "write", &index_path)?;
         Ok(Files { data, index, adopted: false })
+    }
+
+    /// How many bytes these blocks, given in order, hold.
+    fn bytes_here(&self, state: &State, blocks: &[BlockIndex]) -> Result<u64> {
+        let mut bytes = 0;
+        if let Some(files) = &state.files {
+            for run in runs_of(blocks) {
+                let add = |block: BlockIndex, _: Entry| bytes += block.bytes(self.version.size).len();
+                files.index.visit_present(run, add).context(CACHED, "read", &self.index_path())?;
+            }
+        }
+        Ok(bytes)
     }
 
     fn touch(&self, files: &Files, start: BlockIndex, mut entries: Vec<Entry>) {
@@ -372,6 +390,13 @@ impl CachedFile {
     fn index_path(&self) -> std::path::PathBuf {
         self.core.index_path(self.key)
     }
+}
+
+/// Blocks given in order, as runs.
+fn runs_of(blocks: &[BlockIndex]) -> impl Iterator<Item = BlockRun> {
+    blocks
+        .chunk_by(|one, next| one.0 + 1 == next.0)
+        .filter_map(|run| Some(BlockRun { start: *run.first()?, end: BlockIndex(run.last()?.0 + 1) }))
 }
 
 /// Disk space of a run of blocks.

@@ -1,20 +1,22 @@
 //! Making room: least recently used blocks first, over all cached files, never those of pinned versions.
 //!
-//! Ticks live in the indexes. In memory there is per file a lower bound of its oldest tick, learned at the first eviction, so that a
-//! pass opens only the files that can hold victims: files are taken in the order of that bound, and a block is a victim as soon as no
-//! unopened file can hold an older one. Blocks of the last seconds go last by the same order.
+//! Ticks live in the indexes. In memory there is per file a lower bound of its oldest tick, so that a pass opens only the files that
+//! can hold victims: files are taken in the order of that bound, and a block is a victim as soon as no unopened file can hold an
+//! older one. The first bound of a file that was there before the store was opened is its time of birth, which costs a `stat`; opening
+//! it gives the true one. Blocks of the last seconds go last by the same order.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, HashMap};
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use super::Result;
-use super::block_index::{BlockIndexFile, Key, all_blocks};
+use super::block_index::Key;
 use super::cached::Victim;
 use super::files::{CACHED, IoContext, lock};
 use super::scan;
-use super::store::StoreCore;
-use crate::types::BlockIndex;
+use super::store::{StoreCore, ticks_at};
+use crate::types::{BlockIndex, Timestamp};
 
 /// Chosen victims by file.
 #[derive(Default)]
@@ -30,7 +32,7 @@ impl StoreCore {
     /// Frees at least `goal` bytes if that is possible. Returns the bytes freed.
     pub(super) fn evict_least_recent(self: &Arc<Self>, goal: u64) -> Result<u64> {
         let _turn = lock(&self.evict_turn);
-        self.learn_ticks()?;
+        self.learn_bounds()?;
         let batch = self.choose(goal)?;
         let mut freed = 0;
         for (key, mut blocks) in batch.blocks {
@@ -78,6 +80,9 @@ impl StoreCore {
             return Ok(());
         };
         let found = file.candidates()?;
+        if let Some(newest) = found.iter().map(|candidate| candidate.tick).max() {
+            self.tick_seen(newest);
+        }
         let Some(oldest_tick) = found.iter().map(|candidate| candidate.tick).min() else {
             return self.remove_if_unused(file);
         };
@@ -88,8 +93,8 @@ impl StoreCore {
         Ok(())
     }
 
-    /// Reads every index once per life of the store.
-    fn learn_ticks(&self) -> Result<()> {
+    /// Looks at every cached file once per life of the store.
+    fn learn_bounds(&self) -> Result<()> {
         {
             let mut oldest = lock(&self.oldest);
             if oldest.is_some() {
@@ -99,26 +104,25 @@ impl StoreCore {
             *oldest = Some(HashMap::new());
         }
         let mut found = Vec::new();
-        scan::for_each_index(&self.dirs.blocks, |key, path| {
-            let Some((index, header)) = BlockIndexFile::open(path)? else { return Ok(()) };
-            let mut bounds: Option<(u32, u32)> = None;
-            index.visit_present(all_blocks(header.version.size), |_, entry| {
-                let (low, high) = bounds.unwrap_or((entry.tick, entry.tick));
-                bounds = Some((low.min(entry.tick), high.max(entry.tick)));
-            })?;
-            let (low, high) = bounds.unwrap_or((0, 0));
-            self.tick_seen(high);
-            found.push((key, low));
-            Ok(())
-        })
-        .context(CACHED, "scan", &self.dirs.blocks)?;
+        let blocks = &self.dirs.blocks;
+        if let Err(error) = scan::for_each_data(blocks, |key, born| found.push((key, born))) {
+            *lock(&self.oldest) = None;
+            return Err(error).context(CACHED, "scan", blocks);
+        }
         if let Some(oldest) = lock(&self.oldest).as_mut() {
-            for (key, tick) in found {
-                let bound = oldest.entry(key).or_insert(tick);
-                *bound = tick.min(*bound);
+            for (key, born) in found {
+                let birth = self.tick_of(born);
+                let bound = oldest.entry(key).or_insert(birth);
+                *bound = birth.min(*bound);
             }
         }
         Ok(())
+    }
+
+    /// The tick of a file's time of birth; 0, which is no bound at all, if the disk does not tell it or the clocks disagree.
+    fn tick_of(&self, born: Option<SystemTime>) -> u32 {
+        let tick = born.map_or(0, |born| ticks_at(Timestamp::from_system(born)));
+        if tick > self.tick() { 0 } else { tick }
     }
 }
 

@@ -129,10 +129,9 @@ impl ContentStore {
         for (what, folder) in [(CACHED, &dirs.blocks), (STAGED, &dirs.staging), (KEPT, &dirs.history)] {
             files::create_private_dir(folder).context(what, "create", folder)?;
         }
-        let usage = scan::clean_blocks(&dirs.blocks).context(CACHED, "scan", &dirs.blocks)?;
         scan::clean_staging(&dirs.staging).context(STAGED, "scan", &dirs.staging)?;
         scan::clean_temporary(&dirs.history).context(KEPT, "scan", &dirs.history)?;
-        Ok(Self { core: Arc::new(StoreCore::new(dirs, vault, budget, clock, free_space, usage)) })
+        Ok(Self { core: Arc::new(StoreCore::new(dirs, vault, budget, clock, free_space)) })
     }
 
     /// The cache file of a version, empty if there is none. The same object for the same version while anybody holds it.
@@ -179,8 +178,11 @@ impl ContentStore {
         Ok(())
     }
 
-    /// Bytes of cached blocks on disk.
+    /// Bytes of cached blocks on disk. The first call may look at every cached file.
     pub fn cache_usage(&self) -> u64 {
+        if let Err(error) = self.core.ensure_scanned() {
+            tracing::warn!(%error, "the cache cannot be measured");
+        }
         self.core.usage()
     }
 

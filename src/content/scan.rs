@@ -1,13 +1,13 @@
 //! Looking at the store's folders: what is there when the store is opened, what is left over, how much it occupies.
 //!
-//! Only names and `stat` are used where every file is visited, so that 100,000 files take well under a second when the kernel has
-//! their inodes. Files of other programs are left alone.
+//! Only names and `stat` are used where every file is visited. Files of other programs are left alone.
 
 use std::ffi::OsStr;
 use std::fs::{self, DirEntry};
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
+use std::time::SystemTime;
 
 use super::block_index::Key;
 use super::files::{TEMPORARY_PREFIX, remove_if_there};
@@ -22,7 +22,7 @@ pub(super) const MAP: &str = "map";
 /// Extension of the record of staged files.
 pub(super) const RECORD: &str = "rec";
 
-/// Drops leftovers of a crash under `blocks/` and returns the bytes that the rest occupies.
+/// Drops leftovers of a crash under `blocks/` and returns the bytes that the rest occupies. Nobody fills or adopts meanwhile.
 pub(super) fn clean_blocks(blocks: &Path) -> io::Result<u64> {
     let mut usage = 0;
     for_each_folder(blocks, |folder| {
@@ -65,12 +65,14 @@ pub(super) fn clean_blocks(blocks: &Path) -> io::Result<u64> {
     Ok(usage)
 }
 
-/// Visits every index under `blocks/`.
-pub(super) fn for_each_index(blocks: &Path, mut visit: impl FnMut(Key, &Path) -> io::Result<()>) -> io::Result<()> {
+/// Visits every data file under `blocks/`, with its time of birth if the file system knows it.
+pub(super) fn for_each_data(blocks: &Path, mut visit: impl FnMut(Key, Option<SystemTime>)) -> io::Result<()> {
     for_each_folder(blocks, |folder| {
-        for_each_entry(folder, |entry| match keyed(&entry.file_name()) {
-            Some((key, INDEX)) => visit(key, &entry.path()),
-            Some(_) | None => Ok(()),
+        for_each_entry(folder, |entry| {
+            if let Some((key, DATA)) = keyed(&entry.file_name()) {
+                visit(key, entry.metadata().and_then(|metadata| metadata.created()).ok());
+            }
+            Ok(())
         })
     })
 }

@@ -1,6 +1,6 @@
 //! What every open file of the store shares: folders, budget, clock, the tables of open files, and the accounting of disk space.
 //!
-//! Lock order: a staged file's state, then `evict_turn`, then a table of open files (rank `Blocks`, held for a look-up only), then a
+//! Lock order: a staged file's state, then `evict_turn`, then `scanned`, then a table of open files (rank `Blocks`, held for a look-up only), then a
 //! cached file's state, then `oldest` and `pinned`. No lock is held while a caller of the store waits for a network.
 
 use std::collections::{HashMap, HashSet};
@@ -12,12 +12,13 @@ use std::sync::{Arc, Mutex};
 use super::block_index::{BlockIndexFile, Key};
 use super::cached::CachedFile;
 use super::files::{self, CACHED, IoContext, LiveTable, lock};
+use super::scan;
 use super::staged::StagedFile;
 use super::{Budget, ContentDirs, ContentError, Result};
 use crate::catalog::Version;
 use crate::sys::process;
 use crate::types::ranked_lock::{Rank, RankedMutex};
-use crate::types::{Clock, StagedId, VaultId};
+use crate::types::{Clock, StagedId, Timestamp, VaultId};
 
 /// 2020-01-01T00:00:00Z in seconds since 1970: tick 0 of the least-recently-used order.
 const TICKS_START_SECONDS: i64 = 1_577_836_800;
@@ -42,6 +43,8 @@ pub(super) struct StoreCore {
     clock: Arc<dyn Clock>,
     free_space: Box<FreeSpace>,
     last_tick: AtomicU32,
+    /// True once `usage` counts what was on disk when the store was opened.
+    scanned: Mutex<bool>,
     usage: AtomicU64,
     rotten_blocks: AtomicU64,
 }
@@ -53,7 +56,6 @@ impl StoreCore {
         budget: Budget,
         clock: Arc<dyn Clock>,
         free_space: Box<FreeSpace>,
-        usage: u64,
     ) -> Self {
         let boot = process::boot_id().map_or(0, |id| {
             let mut bytes = [0; 8];
@@ -73,7 +75,8 @@ impl StoreCore {
             clock,
             free_space,
             last_tick: AtomicU32::new(0),
-            usage: AtomicU64::new(usage),
+            scanned: Mutex::new(false),
+            usage: AtomicU64::new(0),
             rotten_blocks: AtomicU64::new(0),
         }
     }
@@ -152,8 +155,7 @@ impl StoreCore {
 
     /// Now, in ticks of the least-recently-used order: seconds that never go back while the store is open.
     pub(super) fn tick(&self) -> u32 {
-        let seconds = self.clock.now().0.div_euclid(1_000_000_000) - TICKS_START_SECONDS;
-        let now = u32::try_from(seconds.max(0)).unwrap_or(u32::MAX);
+        let now = ticks_at(self.clock.now());
         self.last_tick.fetch_max(now, Ordering::Relaxed).max(now)
     }
 
@@ -162,7 +164,19 @@ impl StoreCore {
         self.last_tick.fetch_max(tick, Ordering::Relaxed);
     }
 
-    /// Bytes of cached blocks on disk.
+    /// Looks at `blocks/` once, before the first thing that needs to know how much is there or changes what is there: a store with
+    /// 100,000 cached files opens, lists and reads at once.
+    pub(super) fn ensure_scanned(&self) -> Result<()> {
+        let mut scanned = lock(&self.scanned);
+        if !*scanned {
+            let bytes = scan::clean_blocks(&self.dirs.blocks).context(CACHED, "scan", &self.dirs.blocks)?;
+            self.charge(bytes);
+            *scanned = true;
+        }
+        Ok(())
+    }
+
+    /// Bytes of cached blocks on disk, after [`StoreCore::ensure_scanned`].
     pub(super) fn usage(&self) -> u64 {
         self.usage.load(Ordering::Relaxed)
     }
@@ -201,6 +215,7 @@ impl StoreCore {
         let full = || ContentError::NoSpace { what: CACHED };
         let limit = self.budget.cache_bytes;
         let mut evictions = 0;
+        self.ensure_scanned()?;
         while bytes <= limit {
             let used = self.usage();
             let over = used.saturating_add(bytes).saturating_sub(limit);
@@ -233,6 +248,7 @@ impl StoreCore {
         if short == 0 {
             return Ok(());
         }
+        self.ensure_scanned()?;
         if short <= self.usage() {
             self.evict_least_recent(short)?;
             if self.short_of_floor(bytes, &self.dirs.staging, what)? == 0 {
@@ -241,6 +257,12 @@ impl StoreCore {
         }
         Err(ContentError::NoSpace { what })
     }
+}
+
+/// A time in ticks of the least-recently-used order.
+pub(super) fn ticks_at(time: Timestamp) -> u32 {
+    let seconds = time.0.div_euclid(1_000_000_000) - TICKS_START_SECONDS;
+    u32::try_from(seconds.max(0)).unwrap_or(u32::MAX)
 }
 
 /// Cache budget that was taken for blocks to come. What is not used up is given back on drop.

@@ -207,6 +207,11 @@ impl fuser::Filesystem for Adapter {
         reply_entry("symlink", parent, made, reply);
     }
 
+    fn link(&self, _request: &Request, _ino: INodeNo, _newparent: INodeNo, _newname: &OsStr, reply: ReplyEntry) {
+        // Two names with one content cannot be told to any provider; programs know EPERM and copy instead.
+        reply.error(Errno::EPERM);
+    }
+
     fn rename(
         &self,
         _request: &Request,

@@ -126,13 +126,15 @@ pub struct DeleteGuard {
     pub max_percent: u64,
 }
 
-/// One step. Each is conditional on the rows that it was planned from ([`Planned::node`]'s three sides): the executor re-reads them
+/// One step. Each is conditional on the rows that it was planned from ([`Planned::node`]'s three sides, and those of the node that it
+/// adopts): the executor re-reads them
 /// inside its transaction and drops the step, without error, if they differ.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Step {
     /// Compute the hash of staged bytes, so that equality with R or S can be decided. Afterwards plan again.
     HashLocal,
-    /// Make the folder at the provider.
+    /// Make the folder at the provider. The place differs from L's if a folder that was deleted there is needed again and its name is
+    /// taken by now; S then keeps L's place, so that the other name counts as a move at the provider.
     CreateRemoteFolder(Place),
     /// Make the link at the provider.
     CreateRemoteSymlink(Place),

@@ -51,7 +51,8 @@ impl NamespaceGuard<'_> {
     pub fn entry_changed(&self, parent: InodeNo, name: &EntryName) {
         if let Some(notices) = self.vfs.notices() {
             notices.entry(parent, name);
-            notices.inode(parent, false);
+            // With its data: the kernel keeps a folder's listing in the pages of its inode.
+            notices.inode(parent, true);
         }
     }
 

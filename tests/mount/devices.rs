@@ -1,7 +1,9 @@
 //! Two devices, two daemons, one provider: they converge to the same tree, offline in turns.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
@@ -41,13 +43,28 @@ fn two_devices_converge_after_random_work_offline_in_turns() {
             work(mnt, &mut random);
         }
         away.ok(["online"]);
-        eventually(&format!("both devices and the provider are equal (seed {seed})"), || {
+        let deadline = Instant::now() + Duration::from_secs(20);
+        loop {
             one.wait_synced();
             two.wait_synced();
-            let here = tree(&mounts[0]);
-            here == tree(&mounts[1]) && here == tree(&remote)
-        });
+            let (here, there, sent) = (tree(&mounts[0]), tree(&mounts[1]), tree(&remote));
+            if here == there && here == sent {
+                break;
+            }
+            assert!(
+                Instant::now() < deadline,
+                "seed {seed}: one {}\ntwo {}\nprovider {}",
+                shown(&here),
+                shown(&there),
+                shown(&sent)
+            );
+        }
     }
+}
+
+fn shown(tree: &BTreeMap<String, Vec<u8>>) -> String {
+    let lines = tree.iter().map(|(name, bytes)| format!("\n  {name}: {}", String::from_utf8_lossy(bytes)));
+    lines.collect()
 }
 
 #[test]

@@ -20,9 +20,13 @@ fn a_mountpoint_that_cannot_be_used_is_explained() {
     fs::write(&file, "").unwrap();
     fs::create_dir(&full).unwrap();
     fs::write(full.join("something"), "").unwrap();
+    let second = device.path("second");
+    fs::create_dir(&second).unwrap();
+    let add = ["vault", "add", "second", "--provider", "local", "--path"].map(std::ffi::OsStr::new);
+    device.ok(add.into_iter().chain([second.as_os_str()]));
     let mnt = device.mnt();
     for (dir, words) in [(&missing, "does not exist"), (&file, "not a folder"), (&full, "not empty"), (&mnt, "mount")] {
-        let (_, text) = refused(&device, &["mount".as_ref(), "vault".as_ref(), dir.as_os_str()]);
+        let (_, text) = refused(&device, &["mount".as_ref(), "second".as_ref(), dir.as_os_str()]);
         assert!(
             text.starts_with("error:") && text.contains(words) && text.contains("hint:"),
             "{}: {text}",

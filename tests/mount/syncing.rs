@@ -46,7 +46,7 @@ fn work_offline_is_queued_survives_a_restart_and_flows_on_return() {
     fs::write(mnt.join("kept.txt"), "two").unwrap();
     fs::remove_file(mnt.join("gone.txt")).unwrap();
     let queue: serde_json::Value = serde_json::from_str(&device.ok(["queue", "--json", "--vault", "vault"])).unwrap();
-    assert!(queue.as_array().is_some_and(|items| items.len() >= 4), "{queue}");
+    assert!(queue["items"].as_array().is_some_and(|items| items.len() >= 4), "{queue}");
     device.kill_daemon();
     let mnt = device.mount();
     assert_eq!(fs::read_to_string(mnt.join("kept.txt")).unwrap(), "two");

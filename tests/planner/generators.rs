@@ -75,10 +75,12 @@ impl Case {
     pub fn generate(seed: u64) -> Self {
         let mut rng = StdRng::seed_from_u64(seed);
         let case_insensitive = rng.random_bool(0.7);
+        let hashes = rng.random_bool(0.85);
         let settings = Settings {
             case_insensitive,
-            hashes: rng.random_bool(0.85),
-            revision_on_move: rng.random_bool(0.3),
+            hashes,
+            // Without hashes, nobody could tell such a move from an edit.
+            revision_on_move: hashes && rng.random_bool(0.3),
             reports_case_rename: !case_insensitive || rng.random_bool(0.5),
             symlinks: rng.random_bool(0.5),
             lazy_base: rng.random_bool(0.1),

@@ -79,7 +79,9 @@ fn block_is_respected(world: &World, node: NodeId, step: &Step) -> Check {
     );
     let wrong = match trees.blocked {
         None => false,
-        Some(Blocked::LocalOnly) => world.is_local_only(node) && sends && !matches!(step, Step::DeleteRemote { .. }),
+        Some(Blocked::LocalOnly) => {
+            world.is_local_only(node) && sends && !matches!(step, Step::DeleteRemote { .. } | Step::MoveRemoteAside)
+        }
         Some(Blocked::OpenForWriting) => replaces_bytes,
         Some(Blocked::NotQuiet | Blocked::Held | Blocked::BackingOff) => sends,
     };

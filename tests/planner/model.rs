@@ -193,12 +193,21 @@ impl World {
     }
 
     /// Takes a step.
-    pub fn execute(&mut self, planned: &Planned, rows: &NodeTrees) -> End {
+    pub fn execute(&mut self, planned: &Planned, then: &Trees) -> End {
         let node = planned.node;
+        let rows = &then[&node];
         let now = self.trees.get(&node).cloned().unwrap_or(NodeTrees { kind: rows.kind, ..ABSENT });
         if (&now.local, &now.remote, &now.synced) != (&rows.local, &rows.remote, &rows.synced) {
             return End::Stale;
         }
+        if let Step::Adopt { remote } = &planned.step
+            && self.trees.get(remote).map(|now| (&now.local, &now.remote, &now.synced))
+                != then.get(remote).map(|then| (&then.local, &then.remote, &then.synced))
+        {
+            return End::Stale;
+        }
+        // Something above may have been renamed since: it is local-only as of the plan.
+        let local_only = planned.reason.starts_with("local-only");
         let done = match &planned.step {
             Step::HashLocal => self.hash_local(node),
             Step::CreateRemoteFolder(place) => self.create_remote(node, place, Content::Folder),
@@ -214,11 +223,11 @@ impl World {
                 side.place.name = aside_name(node);
                 Ok(())
             }
-            Step::DeleteRemote { expected } => self.delete_remote(node, expected.as_ref()),
+            Step::DeleteRemote { expected } => self.delete_remote(node, expected.as_ref(), local_only),
             Step::CreateLocal(place) => self.create_local(node, place),
             Step::UpdateLocal => self.update_local(node),
             Step::MoveLocal(place) => self.move_local(node, place),
-            Step::DeleteLocal => self.delete_local(node),
+            Step::DeleteLocal => self.delete_local(node, local_only),
             Step::KeepBoth { ours } => self.keep_both(node, ours),
             Step::Adopt { remote } => self.adopt(node, *remote),
             Step::MarkSynced => self.mark_synced(node),
@@ -277,8 +286,13 @@ impl World {
         }
         self.arrive(Tree::Remote, node, place)?;
         let row = Side { place: place.clone(), content, rid: Some(RemoteId(format!("id{node}"))) };
-        if !self.settings.lazy_base {
-            self.put_base(node, row.clone())?;
+        let elsewhere = self
+            .side(Tree::Local, node)
+            .filter(|local| !same_place(&self.policy.names, &local.place, place))
+            .map(|local| local.place.clone());
+        if !self.settings.lazy_base || elsewhere.is_some() {
+            let place = elsewhere.unwrap_or_else(|| place.clone());
+            self.put_base(node, Side { place, ..row.clone() })?;
         }
         *self.side_mut(Tree::Remote, node) = Some(row);
         Ok(())
@@ -388,7 +402,7 @@ impl World {
         }
     }
 
-    fn delete_remote(&mut self, node: NodeId, expected: Option<&Revision>) -> Result<(), End> {
+    fn delete_remote(&mut self, node: NodeId, expected: Option<&Revision>, local_only: bool) -> Result<(), End> {
         if let Some(child) = self.children(Tree::Remote, node).next() {
             return refuse(format!("R: {node} still holds {child}"));
         }
@@ -398,10 +412,11 @@ impl World {
         {
             return refuse("another revision");
         }
-        if trees.local.is_some() && !self.is_local_only(node) {
+        if trees.local.is_some() && !local_only {
             return violate("deleted at the provider while L has it");
         }
-        if trees.synced.is_none() && (trees.kind == NodeKind::Folder || !self.is_local_only(node)) {
+        let hidden_folder = trees.kind == NodeKind::Folder && trees.local.is_none();
+        if trees.synced.is_none() && (hidden_folder || !local_only) {
             return violate("deleted at the provider though it was never here");
         }
         if trees.synced.is_some() && self.bytes(Tree::Remote, node) != self.base_bytes(node) {
@@ -461,14 +476,13 @@ impl World {
         Ok(())
     }
 
-    fn delete_local(&mut self, node: NodeId) -> Result<(), End> {
+    fn delete_local(&mut self, node: NodeId, local_only: bool) -> Result<(), End> {
         if let Some(child) = self.children(Tree::Local, node).next() {
             return refuse(format!("L: {node} still holds {child}"));
         }
         if self.side(Tree::Remote, node).is_some() {
             return violate("deleted in the mount while R has it");
         }
-        let local_only = self.is_local_only(node);
         if self.trees.get(&node).is_some_and(|trees| trees.synced.is_none()) && !local_only {
             return violate("something new was deleted in the mount");
         }

@@ -170,7 +170,7 @@ impl Run<'_> {
                 failed[index] = true;
                 continue;
             }
-            let end = world.execute(step, &rows[&step.node]);
+            let end = world.execute(step, rows);
             self.report.steps += 1;
             match end {
                 End::Done => done[index] = true,

@@ -1,1 +1,11 @@
-//! simulation
+//! Whole-engine simulation: real engines with real catalogs and content stores, a simulated cloud, virtual time, several devices and a
+//! web user, faults. Everything follows from one seed; a failure prints it.
+
+mod clock;
+mod cloud;
+mod device;
+mod happy;
+mod oracle;
+mod provider;
+mod seeds;
+mod world;

@@ -111,7 +111,9 @@ impl Device {
     pub(crate) fn kill_daemon(&self) {
         let pid = self.daemon_pid();
         assert!(Command::new("kill").args(["-9", &pid.to_string()]).status().unwrap().success());
-        while Path::new(&format!("/proc/{pid}")).exists() && !is_zombie(pid) {
+        // Its descriptors, the control socket among them, are closed a moment after the signal.
+        const DAEMON_ABSENT: i32 = 3;
+        while self.run(["daemon", "status"]).status.code() != Some(DAEMON_ABSENT) {
             std::thread::yield_now();
         }
     }
@@ -128,10 +130,6 @@ impl Device {
         let lines: Vec<&str> = log.lines().collect();
         format!("\nlog of {}:\n{}", self.name, lines[lines.len().saturating_sub(30)..].join("\n"))
     }
-}
-
-fn is_zombie(pid: u32) -> bool {
-    std::fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| stat.contains(") Z "))
 }
 
 impl Drop for Device {

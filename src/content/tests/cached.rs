@@ -130,7 +130,7 @@ fn an_index_that_cannot_be_believed_counts_as_absent() {
 }
 
 #[test]
-fn leftovers_of_a_crash_are_dropped_when_the_store_is_opened() {
+fn leftovers_of_a_crash_are_dropped_before_the_cache_is_measured() {
     let mut fixture = Fixture::new();
     let bytes = pattern(7, BLOCK);
     drop(fixture.cached_with(&version("kept", BLOCK), &bytes));
@@ -141,9 +141,9 @@ fn leftovers_of_a_crash_are_dropped_when_the_store_is_opened() {
     drop(fixture.cached_with(&version("index only", BLOCK), &bytes));
     fs::remove_file(fixture.store.core.data_path(crate::content::Key::of(&version("index only", BLOCK)))).unwrap();
     fixture = fixture.reopen();
+    assert_eq!(fixture.store.cache_usage(), blocks(1));
     assert_eq!((fixture.block_files("data").len(), fixture.block_files("idx").len()), (1, 1));
     assert!(!index.with_file_name(".tmp-half").exists());
-    assert_eq!(fixture.store.cache_usage(), blocks(1));
 }
 
 #[test]
@@ -160,6 +160,20 @@ fn fills_and_reads_beyond_the_version_are_refused() {
     assert!(cached.read(blocks(1), &mut [0; 11]).is_err());
     assert!(fixture.store.cached(&Version { size: u64::MAX, ..version("b", 0) }).is_err());
     assert_eq!(cached.present_bytes(), 0);
+}
+
+#[test]
+fn a_fill_that_fails_leaves_nothing_counted() {
+    let fixture = Fixture::new();
+    let version = version("a", BLOCK);
+    let folder = fixture.store.core.blocks_folder(crate::content::Key::of(&version));
+    fs::write(&folder, b"in the way").unwrap();
+    let cached = fixture.store.cached(&version);
+    assert!(cached.and_then(|file| file.fill(BlockIndex(0), &pattern(1, BLOCK))).is_err());
+    assert_eq!(fixture.store.cache_usage(), 0);
+    fs::remove_file(&folder).unwrap();
+    fixture.cached_with(&version, &pattern(1, BLOCK));
+    assert_eq!(fixture.store.cache_usage(), blocks(1));
 }
 
 #[test]

@@ -73,6 +73,10 @@ fn a_rotten_promoted_block_is_replaced_without_touching_the_staged_inode() {
     data.write_all_at(b"rot", 5).unwrap();
     assert_eq!(read_cached(&cached, 0, 10), Err(vec![run(0, 1)]));
     assert!(matches!(staged.read(0, &mut [0; 10]), Err(ContentError::StagedDamaged { .. })));
+    // Neither dropping the block nor an eviction that began before the promotion makes a hole in the shared inode.
+    assert_eq!(cached.evict_blocks(&[BlockIndex(1)]).unwrap(), 0);
+    let inode = fs::read(fixture.dirs().staging.join(staged.id().to_string())).unwrap();
+    assert!(inode[8..] == bytes[8..]);
     cached.fill(BlockIndex(0), &bytes[..BLOCK]).unwrap();
     assert!(read_cached(&cached, 0, BLOCK).unwrap() == bytes[..BLOCK]);
     assert!(matches!(staged.read(0, &mut [0; 10]), Err(ContentError::StagedDamaged { .. })), "not written over");

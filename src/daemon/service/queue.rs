@@ -13,7 +13,7 @@ use crate::control::service::Reply;
 use crate::daemon::Daemon;
 use crate::daemon::blocking::blocking;
 use crate::daemon::vault::OpenVault;
-use crate::sync::{NodeStatus, SyncError, VaultState};
+use crate::sync::{SyncError, VaultState};
 use crate::types::NodeId;
 
 /// Longest list of items in one answer.
@@ -285,17 +285,19 @@ impl OpenVault {
             VaultState::Error | VaultState::Offline | VaultState::Idle | VaultState::Syncing | VaultState::Conflict => {
             }
         }
-        for node in remaining.nodes {
-            if let NodeStatus::Pending(item) =
-                self.engine.node_status(node).map_err(|error| sync_problem(&name, &error))?
-                && item.held
-            {
-                report.problems.push(
-                    Problem::new(ErrorCode::NeedsUser, format!("`{}` is kept back", item.path))
-                        .hint("`vaultfs queue release` lets it go"),
-                );
-                break;
+        let held = self.catalog.read(|view| {
+            for (node, state) in view.all_sync_states()? {
+                if state.held && remaining.nodes.contains(&node) {
+                    return view.local_path(node);
+                }
             }
+            Ok(None)
+        });
+        if let Some(path) = held.map_err(|error| crate::daemon::problems::catalog(&name, &error))? {
+            report.problems.push(
+                Problem::new(ErrorCode::NeedsUser, format!("`{path}` is kept back"))
+                    .hint("`vaultfs queue release` lets it go"),
+            );
         }
         Ok(report)
     }

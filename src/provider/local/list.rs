@@ -68,7 +68,7 @@ pub(super) struct Scan<'a> {
     pub(super) root: Arc<Root>,
     pub(super) queue: VecDeque<Task>,
     pub(super) sightings: Vec<Sighting>,
-    /// Rows that were not seen at their places.
+    /// Rows that were not seen at their places, to be looked for at the end.
     pub(super) missing: BTreeSet<i64>,
     /// Folders that were listed, with their change time before.
     listed: Vec<(i64, i64)>,
@@ -110,21 +110,30 @@ impl<'a> Scan<'a> {
         let mut rounds = 0;
         loop {
             self.drain().map_err(failed)?;
-            if !self.sightings.is_empty() {
-                self.local.index().batch(|index| self.settle(index)).map_err(failed)?;
+            self.local.index().batch(|index| self.settle(index)).map_err(failed)?;
+            if !self.queue.is_empty() {
                 continue;
             }
-            if self.missing.is_empty() {
+            if self.sightings.is_empty() && self.missing.is_empty() {
                 return Ok(());
             }
             rounds += 1;
-            if rounds <= ROUNDS && self.queue_torn().map_err(failed)? {
-                continue;
+            if rounds <= ROUNDS {
+                // What is missing here may have come in elsewhere meanwhile.
+                self.local.dirty.catch_notices(|| self.root.touch_marker());
+                self.resolve(&self.local.dirty.take_places()).map_err(failed)?;
+                self.queue_torn().map_err(failed)?;
+                if !self.queue.is_empty() {
+                    continue;
+                }
             }
             if !self.local.root(operation)?.is_same_as(&self.root) {
                 return Err(root_missing(operation, "the vault's folder was replaced while it was listed"));
             }
-            return self.local.index().batch(|index| self.remove_missing(index)).map_err(failed);
+            self.local.index().batch(|index| self.settle_taken(index)).map_err(failed)?;
+            if self.queue.is_empty() {
+                return self.local.index().batch(|index| self.remove_missing(index)).map_err(failed);
+            }
         }
     }
 
@@ -266,7 +275,7 @@ impl<'a> Scan<'a> {
     }
 
     /// Queues the folders that changed after they were listed.
-    fn queue_torn(&mut self) -> rusqlite::Result<bool> {
+    fn queue_torn(&mut self) -> rusqlite::Result<()> {
         for (row, ctime) in std::mem::take(&mut self.listed) {
             let index = self.local.index();
             let Ok(folder) = self.open(&index, row)? else { continue };
@@ -274,7 +283,7 @@ impl<'a> Scan<'a> {
                 self.queue.push_back(Task { row, names: Names::All, descend: false });
             }
         }
-        Ok(!self.queue.is_empty())
+        Ok(())
     }
 
     /// Opens the folder of a row, if it is where the index has it.

@@ -23,6 +23,8 @@ use super::watch::Names;
 enum Presence {
     There,
     Absent,
+    /// The folder that held it is not where the index has it either.
+    FolderGone,
     Unknown,
 }
 
@@ -45,30 +47,30 @@ impl Local {
 }
 
 impl Scan<'_> {
-    /// Decides about everything that is not where the index has it.
+    /// Places what is at free places, and keeps the sightings at places that the index thinks taken. Folders first: whether
+    /// something has left its folder is known when the folder is where it belongs.
     pub(super) fn settle(&mut self, index: &mut Index) -> rusqlite::Result<()> {
-        let mut occupied = Vec::new();
-        let mut sightings = Vec::new();
-        for mut sighting in std::mem::take(&mut self.sightings) {
-            // Time has passed, and we may have changed the place ourselves.
-            let Some(stat) = self.look(index, &sighting)? else { continue };
-            sighting.stat = stat;
-            sightings.push(sighting);
-        }
-        let observed: HashSet<Ident> = sightings.iter().map(|sighting| sighting.stat.ident).collect();
-        for sighting in sightings {
-            if index::child(index.connection(), sighting.parent, &sighting.name)?.is_some() {
-                occupied.push(sighting);
-            } else {
-                self.place(index, &sighting)?;
+        let sightings = self.look_again(index)?;
+        let (folders, others): (Vec<_>, Vec<_>) =
+            sightings.into_iter().partition(|sighting| sighting.stat.kind == NodeKind::Folder);
+        for group in [folders, others] {
+            for sighting in group {
+                let taken = index::child(index.connection(), sighting.parent, &sighting.name)?.is_some();
+                if taken || (sighting.stat.kind != NodeKind::Folder && !self.queue.is_empty()) {
+                    self.sightings.push(sighting);
+                } else {
+                    self.place(index, &sighting)?;
+                }
             }
         }
-        if !self.queue.is_empty() {
-            // What was displaced may be inside of the folders that were just placed.
-            self.sightings = occupied;
-            return Ok(());
-        }
-        for sighting in occupied {
+        Ok(())
+    }
+
+    /// Decides about places where another inode is than before. Everything else has been seen and placed.
+    pub(super) fn settle_taken(&mut self, index: &mut Index) -> rusqlite::Result<()> {
+        let sightings = self.look_again(index)?;
+        let observed: HashSet<Ident> = sightings.iter().map(|sighting| sighting.stat.ident).collect();
+        for sighting in sightings {
             let Some(mut occupant) = index::child(index.connection(), sighting.parent, &sighting.name)? else {
                 self.place(index, &sighting)?; // the occupant was placed elsewhere
                 continue;
@@ -84,6 +86,17 @@ impl Scan<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Takes the sightings as they are now: time has passed, and we may have changed the places ourselves.
+    fn look_again(&mut self, index: &Index) -> rusqlite::Result<Vec<Sighting>> {
+        let mut sightings = Vec::new();
+        for sighting in std::mem::take(&mut self.sightings) {
+            if let Some(stat) = self.look(index, &sighting)? {
+                sightings.push(Sighting { stat, ..sighting });
+            }
+        }
+        Ok(sightings)
     }
 
     /// A new version at a place: the place keeps its id.
@@ -155,7 +168,11 @@ impl Scan<'_> {
     }
 
     fn presence(&self, index: &Index, row: &Row) -> rusqlite::Result<Presence> {
-        let Ok(folder) = self.open(index, row.parent)? else { return Ok(Presence::Unknown) };
+        let folder = match self.open(index, row.parent)? {
+            Ok(folder) => folder,
+            Err(Unreachable::Gone) => return Ok(Presence::FolderGone),
+            Err(Unreachable::Unreadable(_)) => return Ok(Presence::Unknown),
+        };
         Ok(match folder.symlink_metadata(row.name.as_str()) {
             Ok(metadata) if self.root.is_foreign(&metadata) => Presence::Unknown,
             Ok(metadata) => {

@@ -5,11 +5,12 @@
 //! scan resolves them against the index and looks at the deepest folder that it knows.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use notify::event::{AccessKind, AccessMode, EventKind};
+use notify::event::{AccessKind, AccessMode, EventKind, ModifyKind};
 use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
 use tokio::time::Instant;
 
@@ -19,6 +20,8 @@ use super::names;
 const DEBOUNCE: Duration = Duration::from_millis(50);
 /// A folder that has just appeared is looked at once more: what was put into it before it was watched was not announced.
 const SETTLE: Duration = Duration::from_secs(2);
+/// How long to wait until everything that has happened so far was told.
+const BARRIER: Duration = Duration::from_millis(500);
 /// More names than this in one folder are answered by listing it.
 const MOST_NAMES: usize = 64;
 
@@ -53,14 +56,47 @@ struct State {
     everything: bool,
     places: BTreeMap<PathBuf, Names>,
     settling: Vec<(Instant, PathBuf)>,
+    /// How often the marker was seen to be touched.
+    touches: u64,
     watching: Watching,
     next_full: Instant,
+}
+
+impl State {
+    fn mark(&mut self, path: &Path) {
+        let (folder, name) = match (path.parent(), path.file_name()) {
+            (Some(folder), Some(name)) => (folder.to_owned(), name.to_str()),
+            _ => (PathBuf::new(), None),
+        };
+        let names = self.places.entry(folder).or_insert_with(|| Names::Some(BTreeSet::new()));
+        match (&mut *names, name) {
+            (Names::Some(known), Some(name)) if known.len() < MOST_NAMES && !names::are_folded() => {
+                known.insert(name.to_owned());
+            }
+            _ => *names = Names::All,
+        }
+    }
+
+    /// Moves what has waited long enough to the places.
+    fn gather(&mut self, now: Instant) {
+        let (due, later) = std::mem::take(&mut self.settling).into_iter().partition(|(when, _)| *when <= now);
+        self.settling = later;
+        for (_, folder) in due {
+            self.places.insert(folder, Names::All);
+        }
+    }
+
+    fn next(&self) -> Instant {
+        self.settling.iter().map(|(when, _)| *when).min().map_or(self.next_full, |when| self.next_full.min(when))
+    }
 }
 
 /// The set of places to look at again.
 pub(super) struct Dirty {
     state: Mutex<State>,
     woken: tokio::sync::Notify,
+    touched: Condvar,
+    barrier: Mutex<()>,
     poll_every: Duration,
     rescan_every: Duration,
 }
@@ -72,10 +108,18 @@ impl Dirty {
             everything: true,
             places: BTreeMap::new(),
             settling: Vec::new(),
+            touches: 0,
             watching: Watching::Polled("not started".to_owned()),
             next_full: Instant::now() + rescan_every,
         };
-        Self { state: Mutex::new(state), woken: tokio::sync::Notify::new(), poll_every, rescan_every }
+        Self {
+            state: Mutex::new(state),
+            woken: tokio::sync::Notify::new(),
+            touched: Condvar::new(),
+            barrier: Mutex::new(()),
+            poll_every,
+            rescan_every,
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -90,19 +134,7 @@ impl Dirty {
 
     /// Something happened to `path` below the root.
     pub(super) fn mark(&self, path: &Path) {
-        let (folder, name) = match (path.parent(), path.file_name()) {
-            (Some(folder), Some(name)) => (folder.to_owned(), name.to_str()),
-            _ => (PathBuf::new(), None),
-        };
-        let mut state = self.lock();
-        let names = state.places.entry(folder).or_insert_with(|| Names::Some(BTreeSet::new()));
-        match (&mut *names, name) {
-            (Names::Some(known), Some(name)) if known.len() < MOST_NAMES && !names::are_folded() => {
-                known.insert(name.to_owned());
-            }
-            _ => *names = Names::All,
-        }
-        drop(state);
+        self.lock().mark(path);
         self.woken.notify_waiters();
     }
 
@@ -139,11 +171,7 @@ impl Dirty {
             state.next_full = now + self.rescan_every;
             return Some(Work::Everything);
         }
-        let (due, later) = std::mem::take(&mut state.settling).into_iter().partition(|(when, _)| *when <= now);
-        state.settling = later;
-        for (_, folder) in due {
-            state.places.insert(folder, Names::All);
-        }
+        state.gather(now);
         let places = std::mem::take(&mut state.places);
         (!places.is_empty()).then_some(Work::Places(places))
     }
@@ -160,9 +188,8 @@ impl Dirty {
                 if state.everything || !state.places.is_empty() {
                     break;
                 }
-                let settled = state.settling.iter().map(|(when, _)| *when).min();
                 match &state.watching {
-                    Watching::Notified => settled.map_or(state.next_full, |when| when.min(state.next_full)),
+                    Watching::Notified => state.next(),
                     Watching::Polled(_) => Instant::now() + self.poll_every,
                 }
             };
@@ -172,6 +199,29 @@ impl Dirty {
             }
         }
         tokio::time::sleep(DEBOUNCE.min(timeout)).await;
+    }
+
+    /// Takes the places that have come in during a scan.
+    pub(super) fn take_places(&self) -> BTreeMap<PathBuf, Names> {
+        std::mem::take(&mut self.lock().places)
+    }
+
+    /// Returns when everything that has happened so far was told: notices come in order, so `touch`, which touches the root
+    /// marker, is told last. Without notices, and after a while, returns all the same.
+    pub(super) fn catch_notices(&self, touch: impl FnOnce() -> io::Result<()>) {
+        let _turn = self.barrier.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = match &*self.lock() {
+            State { watching: Watching::Notified, touches, .. } => *touches,
+            State { watching: Watching::Polled(_), .. } => return,
+        };
+        if let Err(error) = touch() {
+            tracing::debug!(%error, "the marker cannot be touched");
+            return;
+        }
+        let waited = self.touched.wait_timeout_while(self.lock(), BARRIER, |state| state.touches == before);
+        if waited.is_ok_and(|(_, waited)| waited.timed_out()) {
+            tracing::debug!("notices are late");
+        }
     }
 
     /// How changes are noticed at present.
@@ -207,12 +257,23 @@ impl Dirty {
             EventKind::Access(_) => return,
             EventKind::Any | EventKind::Create(_) | EventKind::Modify(_) | EventKind::Remove(_) | EventKind::Other => {}
         }
+        let mut state = self.lock();
         for path in &event.paths {
             let Ok(below) = path.strip_prefix(root) else { continue };
-            let temporary = |name: &std::ffi::OsStr| name.to_str().is_some_and(names::is_temporary);
-            if !below.file_name().is_some_and(temporary) {
-                self.mark(below);
+            let marker = below == Path::new(names::MARKER);
+            if marker && matches!(event.kind, EventKind::Modify(ModifyKind::Metadata(_) | ModifyKind::Data(_))) {
+                state.touches += 1;
+                self.touched.notify_all();
+            } else if marker && matches!(event.kind, EventKind::Access(_)) {
+                // Closed after it was touched.
+            } else if !below.file_name().and_then(|name| name.to_str()).is_some_and(names::is_temporary) {
+                state.mark(below);
             }
+        }
+        let work = !state.places.is_empty();
+        drop(state);
+        if work {
+            self.woken.notify_waiters();
         }
     }
 }

@@ -184,7 +184,9 @@ fn local_place_in_same_folder<'a>(
     wanted: &Target<'a>,
     names: &Names,
 ) -> Option<Target<'a>> {
-    let spot = view.nodes[loser].local.filter(|_| outcomes[loser].local)?;
+    let node = &view.nodes[loser];
+    let unshared = node.trees.blocked == Some(Blocked::LocalOnly);
+    let spot = node.local.filter(|_| outcomes[loser].local && !unshared)?;
     let fits = spot.parent == wanted.spot.parent && spot.key != wanted.spot.key;
     let free = !names.0.contains(&(spot.parent, spot.key)) && !stands_aside(view, Tree::Local, loser);
     if fits && free { view.meant(Tree::Local, loser) } else { None }

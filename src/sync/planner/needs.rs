@@ -44,6 +44,10 @@ pub(super) fn effect(schedule: &Schedule<'_, '_>, tree: Tree, index: Index) -> E
         Some(side) if view.is_at(side, target) && has_base() => Effect::At(target.spot),
         Some(_) | None => Effect::Stays,
     };
+    let together = || match (&view.nodes[index].trees.local, &view.nodes[index].trees.remote) {
+        (Some(local), Some(remote)) => view.together(local, remote),
+        (Some(_) | None, None) | (None, Some(_)) => false,
+    };
     let at_remote = || view.nodes[index].remote.map_or(Effect::Stays, Effect::At);
     match (action, tree) {
         (Action::CreateRemote(target), Tree::Remote | Tree::Synced) => Effect::At(target.spot),
@@ -58,6 +62,7 @@ pub(super) fn effect(schedule: &Schedule<'_, '_>, tree: Tree, index: Index) -> E
         (Action::MoveLocal(target), Tree::Synced) => synced_if_other(Tree::Remote, target),
         (Action::DeleteLocal, Tree::Local | Tree::Synced) => Effect::Leaves,
         (Action::DropSynced, Tree::Synced) => Effect::Leaves,
+        (Action::UploadOver(_) | Action::UpdateLocal | Action::KeepBoth(_), Tree::Synced) if together() => at_remote(),
         (
             Action::HashLocal
             | Action::CreateRemote(_)
@@ -103,6 +108,11 @@ impl Finder<'_, '_, '_> {
             Action::Adopt(there) => {
                 self.base_forgotten_below(self.index)?;
                 self.base_forgotten_below(*there)?;
+                for child in self.schedule.view.children(Tree::Remote, *there) {
+                    if self.schedule.action(child) == Some(&Action::DropSynced) {
+                        self.on(child, None);
+                    }
+                }
             }
             Action::CreateRemote(target) => {
                 self.arrive(Tree::Remote, target)?;
@@ -238,7 +248,7 @@ impl Finder<'_, '_, '_> {
     }
 
     /// A folder is back only after S has forgotten what came back with it. A folder below whose row S must still keep, because
-    /// something that lives elsewhere has its base there, is left out: then what else it holds decides whether it stays.
+    /// something that lives elsewhere has its base there, is left out: it comes back in this plan, or what it holds decides.
     fn base_forgotten_below(&mut self, folder: Index) -> Option<()> {
         let view = self.schedule.view;
         let mut open = vec![folder];
@@ -250,6 +260,7 @@ impl Finder<'_, '_, '_> {
             {
                 match self.schedule.action(child) {
                     Some(Action::DropSynced) => self.on(child, None),
+                    Some(Action::CreateLocal(_) | Action::CreateRemote(_)) => open.push(child),
                     None if view.nodes[child].is_folder() => open.push(child),
                     Some(_) | None => return None,
                 }
@@ -267,9 +278,10 @@ impl Finder<'_, '_, '_> {
             Effect::Stays | Effect::Leaves | Effect::Aside => None,
         };
         let (remote, synced) = (node.remote.and_then(naming), node.synced.and_then(naming));
+        let adopted = Some(Naming::Adopted);
         let comes_first = self.schedule.outcomes[self.index].forget_base;
         let arrives = matches!(arrival, Some(Naming::Adopted | Naming::MayBeAdopted));
-        let changes = !comes_first && [remote, synced].contains(&Some(Naming::Adopted));
+        let changes = !comes_first && [remote, synced].contains(&adopted);
         if arrives || changes { None } else { Some(()) }
     }
 

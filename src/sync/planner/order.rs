@@ -17,28 +17,37 @@ pub(super) struct Schedule<'a, 'v> {
     pub(super) view: &'v View<'a>,
     /// What becomes of them.
     pub(super) outcomes: &'v [Outcome<'a>],
-    /// First choices, last: what is left is a stack.
+    /// Best first.
     choices: Vec<Vec<Intent<'a>>>,
+    /// Which choice each node is at; past the end: it does nothing.
+    at: Vec<usize>,
     needs: Vec<Vec<Need>>,
     waiting: Vec<Vec<Index>>,
 }
 
 impl<'a, 'v> Schedule<'a, 'v> {
     /// Leaves out what cannot be done now.
-    pub(super) fn new(view: &'v View<'a>, outcomes: &'v [Outcome<'a>], mut choices: Vec<Vec<Intent<'a>>>) -> Self {
-        for choice in &mut choices {
-            choice.reverse();
-        }
+    pub(super) fn new(view: &'v View<'a>, outcomes: &'v [Outcome<'a>], choices: Vec<Vec<Intent<'a>>>) -> Self {
         let count = choices.len();
-        let mut schedule =
-            Self { view, outcomes, choices, needs: vec![Vec::new(); count], waiting: vec![Vec::new(); count] };
-        schedule.settle((0..count).filter(|index| schedule.intent(*index).is_some()).collect());
+        let (needs, waiting) = (vec![Vec::new(); count], vec![Vec::new(); count]);
+        let mut schedule = Self { view, outcomes, choices, at: vec![0; count], needs, waiting };
+        let all: Vec<Index> = (0..count).filter(|index| schedule.intent(*index).is_some()).collect();
+        schedule.settle(all);
+        // A second choice may fill what others gave up for.
+        if (0..count).any(|index| schedule.at[index] > 0 && schedule.intent(index).is_some()) {
+            let given_up = |index: &Index| schedule.at[*index] > 0 && schedule.intent(*index).is_none();
+            let again: Vec<Index> = (0..count).filter(given_up).collect();
+            for index in &again {
+                schedule.at[*index] = 0;
+            }
+            schedule.settle(again);
+        }
         schedule
     }
 
     /// What a node does in this plan.
     pub(super) fn intent(&self, index: Index) -> Option<&Intent<'a>> {
-        self.choices[index].last()
+        self.choices[index].get(self.at[index])
     }
 
     /// As [`Schedule::intent`], without the reason.
@@ -49,7 +58,7 @@ impl<'a, 'v> Schedule<'a, 'v> {
     /// Takes steps out of the plan, with everything that needs them.
     pub(super) fn remove(&mut self, removed: &[Index]) {
         for index in removed {
-            self.choices[*index].clear();
+            self.at[*index] = self.choices[*index].len();
         }
         let shaken = removed.iter().flat_map(|index| std::mem::take(&mut self.waiting[*index])).collect();
         self.settle(shaken);
@@ -60,7 +69,7 @@ impl<'a, 'v> Schedule<'a, 'v> {
         open.reverse();
         while let Some(index) = open.pop() {
             let mut changed = false;
-            while let Some(intent) = self.choices[index].last() {
+            while let Some(intent) = self.intent(index) {
                 if let Some(needs) = needs(self, index, &intent.action) {
                     for need in &needs {
                         self.waiting[need.on].push(index);
@@ -68,7 +77,7 @@ impl<'a, 'v> Schedule<'a, 'v> {
                     self.needs[index] = needs;
                     break;
                 }
-                self.choices[index].pop();
+                self.at[index] += 1;
                 changed = true;
             }
             if changed {
@@ -138,6 +147,7 @@ impl<'a, 'v> Schedule<'a, 'v> {
             cells.count("rule 7: swap or rotation of names");
             let action = if tree == Tree::Local { Action::MoveLocalAside } else { Action::MoveRemoteAside };
             self.choices[holder] = vec![Intent { action, reason: "rule 7: names in a circle, one goes aside" }];
+            self.at[holder] = 0;
             self.needs[holder].clear();
             let shaken = std::mem::take(&mut self.waiting[holder]);
             self.settle(shaken);

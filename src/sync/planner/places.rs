@@ -138,9 +138,13 @@ fn decide<'a>(view: &View<'a>, index: Index, local_only: bool, undone: bool) -> 
         reason = "remote place wins: the local move closes a cycle or hides what the provider needs";
     }
     let target = if cell.keep { view.meant(from, index) } else { None };
-    let fate = match (&target, local_only && synced.is_none()) {
-        // Local-only, or hidden because of its name, and never shared.
+    // Local-only, or hidden because of its name, and never shared.
+    let apart = local_only && synced.is_none() && (trees.local.is_none() || remote.is_none());
+    // Just shared (S does not know yet), and local-only by now: deleted there, unless R has something else.
+    let withdrawn = local_only && synced.is_none() && !apart && same_on_both_sides(view, index);
+    let fate = match (&target, apart) {
         (_, true) => Fate::Apart,
+        (Some(_), false) if withdrawn => Fate::Gone,
         (Some(_), false) if pending => Fate::Pending,
         (Some(_), false) => Fate::Keep,
         // On its way under a reserved name, and nobody here knows the real one.
@@ -161,6 +165,13 @@ fn decide<'a>(view: &View<'a>, index: Index, local_only: bool, undone: bool) -> 
         local_only,
         pending_move: pending_move && !undone && fate == Fate::Keep,
         naming: Naming::Free,
+    }
+}
+
+fn same_on_both_sides(view: &View<'_>, index: Index) -> bool {
+    match (view.side(Tree::Local, index), view.side(Tree::Remote, index)) {
+        (Some(local), Some(remote)) => compare(&local.content, &remote.content) == Sameness::Same,
+        (Some(_) | None, None) | (None, Some(_)) => false,
     }
 }
 

@@ -113,8 +113,12 @@ pub(super) fn wants<'a>(view: &mut View<'a>, outcomes: &[Outcome<'a>], index: In
             if outcome.local {
                 want(Action::DeleteLocal, outcome.reason);
             } else if outcome.remote {
-                want(Action::DeleteRemote, outcome.reason);
+                let kept_here = outcome.local_only && view.nodes[index].local.is_some();
+                want(Action::DeleteRemote, if kept_here { "local-only: leaves the provider" } else { outcome.reason });
             } else if view.nodes[index].synced.is_some() {
+                if outcome.local_only && goes_with_its_folder(view, outcomes, index) {
+                    want(Action::DeleteLocal, "local-only: goes with its folder");
+                }
                 want(Action::DropSynced, outcome.reason);
             } else {
                 settled = true;
@@ -138,7 +142,7 @@ pub(super) fn wants<'a>(view: &mut View<'a>, outcomes: &[Outcome<'a>], index: In
             (_, true, true) => settled = both_present(view, outcome, index, names, &mut want),
             (_, true, false) => only_local(view, outcome, index, &mut want),
             (_, false, true) => match &outcome.target {
-                _ if outcome.forget_base => want(Action::DropSynced, outcome.reason),
+                _ if outcome.forget_base => forget(view, outcome, index, &mut want),
                 Some(target) => want(Action::CreateLocal(target.clone()), outcome.reason),
                 None => {}
             },
@@ -153,13 +157,30 @@ pub(super) fn wants<'a>(view: &mut View<'a>, outcomes: &[Outcome<'a>], index: In
     Wants { intents, settled }
 }
 
-/// S forgets a node; one that stands aside in L gets its name back first, since S is what remembers it.
+/// S forgets a node; one that stands aside gets its name back first, since S is what remembers it. A folder whose row S must still keep
+/// (something that lives elsewhere has its base there) comes back as it is.
 fn forget<'a>(view: &View<'a>, outcome: &Outcome<'a>, index: Index, want: &mut impl FnMut(Action<'a>, &'static str)) {
     match &outcome.target {
         Some(target) if outcome.local && stands_aside(view, Tree::Local, index) => {
             want(Action::MoveLocal(target.clone()), outcome.reason);
         }
-        Some(_) | None => want(Action::DropSynced, outcome.reason),
+        Some(target) if outcome.remote && stands_aside(view, Tree::Remote, index) => {
+            want(Action::MoveRemote(target.clone()), outcome.reason);
+        }
+        Some(target) => {
+            want(Action::DropSynced, outcome.reason);
+            let here = view.side(Tree::Local, index);
+            if view.nodes[index].is_folder() && outcome.naming == Naming::Free {
+                match here {
+                    Some(local) if view.is_at(local, target) => {
+                        want(Action::CreateRemote(target.clone()), outcome.reason);
+                    }
+                    Some(_) => {}
+                    None => want(Action::CreateLocal(target.clone()), outcome.reason),
+                }
+            }
+        }
+        None => want(Action::DropSynced, outcome.reason),
     }
 }
 
@@ -173,7 +194,10 @@ fn only_local<'a>(
     if outcome.forget_base {
         forget(view, outcome, index, want);
     } else if !view.is_at(local, target) {
-        want(Action::MoveLocal(target.clone()), outcome.reason);
+        // A container is renamed by the provider's side: a local move would count as one on purpose, and bring back what was deleted.
+        let is_container = view.nodes[index].is_folder() && !outcome.explicit && view.nodes[index].synced.is_some();
+        let action = if is_container { Action::CreateRemote } else { Action::MoveLocal };
+        want(action(target.clone()), outcome.reason);
     } else if outcome.fate == Fate::Pending {
         // A folder that is pending waits for the file that is.
         if view.nodes[index].trees.kind == NodeKind::File {
@@ -319,8 +343,14 @@ fn allows(blocked: Blocked, view: &View<'_>, outcome: &Outcome<'_>, index: Index
     match (blocked, action) {
         (_, Action::DropSynced) => true,
         (Blocked::LocalOnly, Action::DeleteLocal | Action::MoveLocal(_) | Action::DeleteRemote) => true,
-        // Not local-only after all (see `is_local_only`), or its provider side is needed: nothing holds it.
-        (Blocked::LocalOnly, _) => !outcome.local_only,
+        // Not local-only after all (see `is_local_only`), or its provider side is needed: nothing holds it, once it has its name back.
+        (Blocked::LocalOnly, _) => {
+            let at_home = |local: &Side| {
+                outcome.target.as_ref().is_some_and(|target| view.is_at(local, target))
+                    || trees.synced.as_ref().is_some_and(|base| view.together(local, base))
+            };
+            !outcome.local_only && trees.local.as_ref().is_none_or(at_home)
+        }
         (
             Blocked::OpenForWriting,
             Action::MoveLocal(_)

@@ -1,0 +1,58 @@
+//! Many seeds. `VAULTFS_SIM_SEEDS` says how many, `VAULTFS_SIM_SEED` which one first (alone, unless a number is given too).
+
+use std::panic::AssertUnwindSafe;
+
+use futures_util::FutureExt;
+
+use crate::world::{Scenario, World};
+
+fn number(variable: &str) -> Option<u64> {
+    std::env::var(variable).ok().map(|text| text.parse().expect("a number"))
+}
+
+/// Runs one seed on virtual time; the message of a failure, if it fails.
+fn run(seed: u64) -> Result<u64, String> {
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().expect("a runtime");
+    runtime.block_on(async {
+        let mut world = World::new(Scenario::of(seed));
+        let outcome = AssertUnwindSafe(async {
+            world.live().await;
+            world.heal();
+            world.settle("at the end").await;
+            world.check().await;
+        })
+        .catch_unwind()
+        .await;
+        let calls = world.devices.iter().map(crate::device::Device::calls).sum();
+        outcome.map(|()| calls).map_err(|panic| {
+            let why = panic
+                .downcast_ref::<String>()
+                .cloned()
+                .or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()))
+                .unwrap_or_default();
+            format!("{:#?}\n{}\n{why}", world.scenario, world.journal.join("\n"))
+        })
+    })
+}
+
+#[test]
+fn devices_converge_and_nothing_is_lost() {
+    let first = number("VAULTFS_SIM_SEED");
+    let count = number("VAULTFS_SIM_SEEDS").unwrap_or(if first.is_some() { 1 } else { 50 });
+    let first = first.unwrap_or(1);
+    let mut failures = Vec::new();
+    let mut calls = 0;
+    for seed in first..first + count {
+        match run(seed) {
+            Ok(made) => calls += made,
+            Err(report) => {
+                let line = report.lines().last().unwrap_or_default().to_owned();
+                println!("---- seed {seed}\n{report}\nreplay: scripts/simulate.sh engine --seed {seed}\n");
+                failures.push((seed, line));
+            }
+        }
+    }
+    println!("{count} seeds from {first}, {calls} provider calls, {} failed: {failures:?}", failures.len());
+    assert!(failures.is_empty(), "{} of {count} seeds failed", failures.len());
+}
