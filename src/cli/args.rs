@@ -155,6 +155,12 @@ pub enum VaultCommand {
         /// What its folders mean
         #[arg(long, value_enum)]
         layout: Option<LayoutArg>,
+        /// Put a local vault behind a simulated link with round trips of this many milliseconds
+        #[arg(long, value_name = "MS", hide = true)]
+        link_latency: Option<u64>,
+        /// Bytes per second of the simulated link
+        #[arg(long, value_name = "BYTES", hide = true, requires = "link_latency")]
+        link_rate: Option<u64>,
     },
     /// List vaults
     List,

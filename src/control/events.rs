@@ -4,7 +4,7 @@
 //! the numbers, never a stalled daemon.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::broadcast;
 
@@ -18,7 +18,8 @@ const KEPT_EVENTS: usize = 512;
 pub struct EventBus {
     clock: Arc<dyn Clock>,
     recent: Mutex<Recent>,
-    live: broadcast::Sender<Event>,
+    /// `None` once the daemon ends.
+    live: Mutex<Option<broadcast::Sender<Event>>>,
 }
 
 #[derive(Default)]
@@ -30,7 +31,7 @@ struct Recent {
 impl EventBus {
     /// An empty bus.
     pub fn new(clock: Arc<dyn Clock>) -> Self {
-        Self { clock, recent: Mutex::default(), live: broadcast::Sender::new(KEPT_EVENTS) }
+        Self { clock, recent: Mutex::default(), live: Mutex::new(Some(broadcast::Sender::new(KEPT_EVENTS))) }
     }
 
     /// Tells everybody who listens.
@@ -50,13 +51,24 @@ impl EventBus {
         }
         recent.events.push_back(event.clone());
         // Sent under the lock, so that numbers arrive in order. No receiver is not a failure.
-        drop(self.live.send(event));
+        if let Some(live) = &*self.live() {
+            drop(live.send(event));
+        }
+    }
+
+    /// Ends every subscription after what was published so far.
+    pub fn close(&self) {
+        self.live().take();
+    }
+
+    fn live(&self) -> MutexGuard<'_, Option<broadcast::Sender<Event>>> {
+        self.live.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Events after number `after` (`None`: only future ones), without a gap between the kept and the live ones.
     pub fn subscribe(&self, after: Option<u64>) -> Subscription {
         let recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
-        let live = self.live.subscribe();
+        let live = self.live().as_ref().map(broadcast::Sender::subscribe);
         let kept = match after {
             Some(after) => recent.events.iter().filter(|event| event.seq > after).cloned().collect(),
             None => VecDeque::new(),
@@ -68,7 +80,7 @@ impl EventBus {
 /// A reader of events.
 pub struct Subscription {
     kept: VecDeque<Event>,
-    live: broadcast::Receiver<Event>,
+    live: Option<broadcast::Receiver<Event>>,
 }
 
 impl Subscription {
@@ -78,7 +90,7 @@ impl Subscription {
             return Some(event);
         }
         loop {
-            match self.live.recv().await {
+            match self.live.as_mut()?.recv().await {
                 Ok(event) => return Some(event),
                 // The gap shows in the numbers.
                 Err(broadcast::error::RecvError::Lagged(_)) => {}
@@ -116,6 +128,17 @@ mod tests {
             bus.publish("progress", None, None, None);
         }
         assert_eq!(reader.next().await.unwrap().seq, 11);
+    }
+
+    #[tokio::test]
+    async fn the_end_comes_after_what_was_told() {
+        let bus = EventBus::new(Arc::new(SystemClock));
+        let mut reader = bus.subscribe(None);
+        bus.publish("unmounted", None, None, None);
+        bus.close();
+        assert_eq!(reader.next().await.unwrap().kind, "unmounted");
+        assert_eq!(reader.next().await, None);
+        assert_eq!(bus.subscribe(None).next().await, None);
     }
 
     #[tokio::test]

@@ -21,7 +21,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::io::AsyncWriteExt;
 use tokio::net::{UnixListener, UnixStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 
 use super::protocol::{
@@ -56,6 +56,7 @@ pub async fn serve(
 ) {
     let app = router(service);
     let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    let ending = watch::Sender::new(false);
     let mut connections = JoinSet::new();
     let mut stop = std::pin::pin!(stop);
     loop {
@@ -70,10 +71,10 @@ pub async fn serve(
                 drop(stream);
             }
             Ok((stream, _)) => {
-                let (app, places) = (app.clone(), Arc::clone(&places));
+                let (app, places, ending) = (app.clone(), Arc::clone(&places), ending.subscribe());
                 connections.spawn(async move {
                     match tokio::time::timeout(PLACE_WAIT, places.acquire_owned()).await {
-                        Ok(Ok(place)) => serve_connection(stream, app, place).await,
+                        Ok(Ok(place)) => serve_connection(stream, app, place, ending).await,
                         Ok(Err(_)) | Err(_) => turn_away(stream).await,
                     }
                 });
@@ -85,21 +86,39 @@ pub async fn serve(
             }
         }
     }
+    ending.send_replace(true);
     let drained = async { while connections.join_next().await.is_some() {} };
     if tokio::time::timeout(grace, drained).await.is_err() {
         tracing::info!("control requests were still running when the daemon stopped");
     }
 }
 
-async fn serve_connection(stream: UnixStream, app: Router, _place: OwnedSemaphorePermit) {
-    let served = hyper::server::conn::http1::Builder::new()
+async fn serve_connection(
+    stream: UnixStream,
+    app: Router,
+    _place: OwnedSemaphorePermit,
+    mut ending: watch::Receiver<bool>,
+) {
+    let connection = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIMEOUT)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(app))
-        .await;
+        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(app));
+    let mut connection = std::pin::pin!(connection);
+    let served = tokio::select! {
+        served = &mut connection => served,
+        () = ended(&mut ending) => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
     if let Err(error) = served {
         tracing::debug!(%error, "a control connection ended early");
     }
+}
+
+async fn ended(ending: &mut watch::Receiver<bool>) {
+    // An error means that the sender is gone, which is the same.
+    drop(ending.wait_for(|ending| *ending).await);
 }
 
 async fn turn_away(mut stream: UnixStream) {

@@ -18,7 +18,6 @@ use crate::config::{Config, ConfigFile, Environment, Layers, Paths};
 use crate::control::events::EventBus;
 use crate::control::protocol::{ErrorCode, Problem};
 use crate::control::{server, socket};
-use crate::sys::process;
 use crate::telemetry::logging::{self, LogOutput};
 use crate::types::{Clock, SystemClock};
 use crate::vaults::RegistryFile;
@@ -50,7 +49,6 @@ pub struct DaemonSettings {
 /// Runs the daemon until it is told to stop. `ready` is called when it accepts requests.
 pub fn run(settings: DaemonSettings, ready: impl FnOnce()) -> Result<(), Problem> {
     let DaemonSettings { paths, environment, flags, detached } = settings;
-    process::set_umask(0o077);
     paths.create().and_then(|()| paths.create_runtime()).map_err(|error| problems::paths(&error))?;
     let _lock = InstanceLock::acquire(&paths.runtime().join(LOCK_NAME), &paths.state().join(LOCK_NAME))?;
     let file = ConfigFile::load(&paths.config_file()).map_err(|error| problems::config(&error))?;
@@ -87,6 +85,7 @@ async fn serve(paths: Paths, config: Config, uid: u32, ready: impl FnOnce()) -> 
             // The sender lives as long as the daemon.
             _ = stopping.wait_for(|reason| *reason != StopReason::Not) => {}
         }
+        daemon.events.close();
     };
     server::serve(&listener, Arc::new(Front(Arc::clone(&daemon))), uid, stop, REQUEST_GRACE).await;
     let reason = *daemon.stop.borrow();

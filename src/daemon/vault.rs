@@ -8,6 +8,7 @@
 //! ```
 
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -22,13 +23,13 @@ use crate::content::{Budget, ContentDirs, ContentStore};
 use crate::control::events::EventBus;
 use crate::control::protocol::{ErrorCode, Problem};
 use crate::fetch::{BlockFetcher, FetchConfig};
-use crate::provider::Provider;
 use crate::provider::local::{LocalConfig, LocalProvider, MarkerPolicy};
+use crate::provider::{Deadlines, FaultControl, Faulty, Limited, Provider};
 use crate::rules::{RuleSettings, Rules};
 use crate::sync::{Engine, EngineConfig, EngineParts, VaultState, recover};
 use crate::sys::process;
 use crate::types::{Clock, VaultId};
-use crate::vaults::{ProviderKind, RegistryFile, Vault};
+use crate::vaults::{ProviderKind, RegistryFile, SimulatedLink, Vault};
 use crate::vfs::{VaultFs, VfsParts};
 
 /// Key of the catalog's small values: the user paused syncing, the user asked for offline.
@@ -83,8 +84,8 @@ pub(super) struct OpenVault {
     pub(super) engine: Arc<Engine>,
     pub(super) rules: Arc<Rules>,
     vfs: Arc<VaultFs>,
-    /// It was listed before it was opened: its names are there at once.
-    was_listed: bool,
+    /// It was listed, now or before it was opened: its names are there at once.
+    was_listed: AtomicBool,
     pub(super) tasks: Tasks,
     pub(super) events: Arc<EventBus>,
     pub(super) registry: RegistryFile,
@@ -175,7 +176,7 @@ impl OpenVault {
             engine,
             rules,
             vfs,
-            was_listed,
+            was_listed: AtomicBool::new(was_listed),
             tasks: Tasks::default(),
             events: Arc::clone(&daemon.events),
             registry: daemon.registry.clone(),
@@ -214,7 +215,7 @@ impl OpenVault {
     /// The first time, waits until the names are there: a mount that answers with an empty folder looks like a loss. Bounded,
     /// because a large vault far away may take longer than anybody wants to wait.
     pub(super) async fn first_look(self: &Arc<Self>) {
-        if self.was_listed {
+        if self.was_listed.swap(true, Ordering::Relaxed) {
             return;
         }
         let look = async {
@@ -356,8 +357,11 @@ fn open_provider(vault: &Vault, places: &Places) -> Result<Arc<dyn Provider>, Pr
             // Once it was synced, a root without its marker is a missing disk, never a new vault.
             let marker = if vault.last_synced.is_some() { MarkerPolicy::Expect } else { MarkerPolicy::Create };
             let config = LocalConfig::new(vault.id, &vault.path, &places.state, marker);
-            let provider = LocalProvider::open(config).map_err(|error| problems::of(ErrorCode::Io, &error))?;
-            Ok(Arc::new(provider))
+            let local = LocalProvider::open(config).map_err(|error| problems::of(ErrorCode::Io, &error))?;
+            Ok(match &vault.vaultfs.link {
+                Some(link) => Arc::new(Limited::new(behind(local, *link), Deadlines::default())),
+                None => Arc::new(Limited::new(local, Deadlines::default())),
+            })
         }
         ProviderKind::Icloud | ProviderKind::Dropbox => {
             let what = format!("this version cannot open vault {}: it lies in {}", vault.name, vault.provider);
@@ -365,6 +369,14 @@ fn open_provider(vault: &Vault, places: &Places) -> Result<Arc<dyn Provider>, Pr
                 .hint("local vaults work; the others come with a later version"))
         }
     }
+}
+
+/// A folder behind a network link that is not there: nothing is read directly any more.
+fn behind(local: LocalProvider, link: SimulatedLink) -> Faulty<LocalProvider> {
+    let control = FaultControl::new(0);
+    control.set_latency(Duration::from_millis(link.latency_ms));
+    control.set_bandwidth(link.bytes_per_second);
+    Faulty::new(local, control).with_capabilities(|capabilities| capabilities.direct = false)
 }
 
 fn budget(settings: &Settings) -> Budget {

@@ -1,1 +1,207 @@
+//! What becomes of files: status, queue, sync, offline, pins, history.
 
+use std::fs;
+
+use crate::golden;
+use crate::harness::{Device, eventually};
+
+#[test]
+fn a_saved_file_is_safe_here_at_once_and_in_the_cloud_after_a_wait() {
+    let device = Device::new();
+    let (root, mountpoint) = device.mounted("Work");
+    device.ok("offline");
+    fs::write(mountpoint.join("brief.txt"), "to the court").unwrap();
+    let pending = device.json("status @/mnt/brief.txt");
+    assert_eq!(
+        (&pending["state"], &pending["safe_here"], &pending["safe_in_cloud"]),
+        (&"pending".into(), &true.into(), &false.into())
+    );
+    assert_eq!(device.ok("status --short").out, "offline\n");
+    let timed_out = device.run("wait @/mnt/brief.txt --timeout 0");
+    assert_eq!(timed_out.code, 1);
+    golden::check("wait-timeout.txt", &device.golden(&timed_out.err));
+    device.ok("online Work");
+    device.ok("wait @/mnt/brief.txt");
+    assert_eq!(fs::read_to_string(root.join("brief.txt")).unwrap(), "to the court");
+    golden::check("status-file.txt", &device.golden(&device.ok("status @/mnt/brief.txt").out));
+    eventually("idle", || device.ok("status --short").out == "idle\n");
+    golden::check("status.txt", &device.golden(&device.ok("status").out));
+    golden::check("queue-empty.txt", &device.ok("queue").whole());
+}
+
+#[test]
+fn paths_are_understood_in_every_form() {
+    let device = Device::new();
+    let (_, mountpoint) = device.mounted("Work");
+    fs::create_dir(mountpoint.join("Cases")).unwrap();
+    fs::write(mountpoint.join("Cases/a b.txt"), "x").unwrap();
+    std::os::unix::fs::symlink(&mountpoint, device.path("link")).unwrap();
+    let ask = |path: &str, more: &[&str]| {
+        let output = device.command().args(["status", path, "--json"]).args(more).output().unwrap();
+        let answer: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
+        answer["path"].as_str().map(str::to_owned)
+    };
+    let expected = Some("Cases/a b.txt".to_owned());
+    assert_eq!(ask(mountpoint.join("Cases/a b.txt").to_str().unwrap(), &[]), expected);
+    assert_eq!(ask("mnt/Cases/a b.txt", &[]), expected);
+    assert_eq!(ask("link/Cases/a b.txt", &[]), expected);
+    assert_eq!(ask("Cases/a b.txt", &["--vault", "Work"]), expected);
+    assert_eq!(ask("./Cases/", &["--vault", "Work"]), Some("Cases".to_owned()));
+    assert_eq!(ask("mnt", &[]), Some(String::new()));
+    let output =
+        device.command().current_dir(mountpoint.join("Cases")).args(["status", ".", "--json"]).output().unwrap();
+    let answer: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(answer["path"], "Cases");
+    assert_eq!(answer["below"]["files"], 1);
+}
+
+#[test]
+fn the_queue_is_paused_held_released_retried_and_discarded() {
+    let device = Device::new();
+    let (root, mountpoint) = device.mounted("Work");
+    device.ok("queue pause");
+    assert_eq!(device.ok("status --short").out, "paused\n");
+    for name in ["keep.txt", "hold.txt", "drop.txt"] {
+        fs::write(mountpoint.join(name), name).unwrap();
+    }
+    assert_eq!(device.json("queue")["total"], 3);
+    assert_eq!(device.run("sync now").code, 1, "a paused vault does not sync");
+    device.ok("queue hold @/mnt/hold.txt");
+    let unasked = device.run("queue discard @/mnt/drop.txt");
+    assert_eq!(unasked.code, 4, "without a terminal nobody can say yes");
+    golden::check("discard-unasked.txt", &device.golden(&unasked.err));
+    device.ok("queue discard @/mnt/drop.txt --yes");
+    assert!(!mountpoint.join("drop.txt").exists());
+    device.ok("queue resume");
+    device.ok("wait @/mnt/keep.txt");
+    let held = device.run("wait @/mnt/hold.txt");
+    assert_eq!(held.code, 4);
+    assert!(!root.join("hold.txt").exists() && root.join("keep.txt").exists());
+    device.ok("queue release @/mnt/hold.txt");
+    device.ok("wait @/mnt/hold.txt");
+    assert!(root.join("hold.txt").exists() && !root.join("drop.txt").exists());
+    let nothing = device.run("queue retry @/mnt/hold.txt");
+    assert_eq!(nothing.code, 1);
+    assert_eq!(device.json("history")["items"][0]["reason"], "discarded");
+}
+
+#[test]
+fn a_pause_survives_the_daemon() {
+    let device = Device::new();
+    device.mounted("Work");
+    device.ok("queue pause");
+    device.ok("daemon stop");
+    assert_eq!(device.ok("status --short").out, "paused\n");
+    device.ok("queue resume");
+    device.ok("offline");
+    device.ok("daemon stop");
+    assert_eq!(device.ok("status --short").out, "offline\n");
+}
+
+#[test]
+fn a_dry_run_says_what_a_run_then_does() {
+    let device = Device::new();
+    let (root, mountpoint) = device.mounted("Work");
+    device.ok("queue pause");
+    fs::write(mountpoint.join("new.txt"), "text").unwrap();
+    let plan = device.json("sync --dry-run");
+    assert_eq!(plan["plan"][0]["path"], "new.txt", "{plan}");
+    assert!(!root.join("new.txt").exists());
+    device.ok("queue resume");
+    device.ok("sync now");
+    assert_eq!(fs::read_to_string(root.join("new.txt")).unwrap(), "text");
+    let done = device.json("sync --full");
+    assert_eq!((&done["failed"], &done["pending"]), (&0.into(), &0.into()), "{done}");
+}
+
+#[test]
+fn bytes_come_when_they_are_read_and_go_when_they_are_evicted() {
+    let device = Device::new();
+    let root = device.folder("far");
+    fs::write(root.join("take.wav"), vec![7; 3 << 20]).unwrap();
+    device.ok("vault add Far --provider local --path @/far --link-latency 1");
+    let mountpoint = device.folder("mnt");
+    device.ok("mount Far @/mnt");
+    eventually("names", || mountpoint.join("take.wav").exists());
+    let hydrated = || device.json("status @/mnt/take.wav")["hydrated_bytes"].as_u64().unwrap();
+    assert_eq!(hydrated(), 0, "listing fetches nothing");
+    assert_eq!(device.json("status @/mnt/take.wav")["presence"], "online-only");
+    assert_eq!(fs::read(mountpoint.join("take.wav")).unwrap().len(), 3 << 20);
+    assert_eq!(hydrated(), 3 << 20);
+    device.ok("evict @/mnt/take.wav");
+    assert_eq!(hydrated(), 0);
+    device.ok("pin @/mnt");
+    eventually("pinned bytes arrive", || hydrated() == 3 << 20);
+    assert_eq!(device.json("status @/mnt/take.wav")["pinned"], true);
+    device.ok("evict @/mnt/take.wav");
+    assert_eq!(hydrated(), 3 << 20, "what is pinned stays");
+    device.ok("unpin @/mnt");
+    device.ok("offline");
+    assert_eq!(fs::read(mountpoint.join("take.wav")).unwrap().len(), 3 << 20, "offline, what is here is read");
+}
+
+#[test]
+fn versions_that_were_replaced_are_listed_restored_and_exported() {
+    let device = Device::new();
+    let (_, mountpoint) = device.mounted("Work");
+    device.ok("offline");
+    fs::create_dir(mountpoint.join("Cases")).unwrap();
+    fs::write(mountpoint.join("Cases/draft.txt"), "first thoughts").unwrap();
+    device.ok("queue discard @/mnt/Cases/draft.txt --yes");
+    let history = device.json("history");
+    let entry = &history["items"][0];
+    assert_eq!((&entry["path"], &entry["size"]), (&"Cases/draft.txt".into(), &14.into()), "{history}");
+    golden::check("history.txt", &device.golden(&device.ok("history list").out));
+    device.ok("history export @/out");
+    let exported: Vec<_> =
+        fs::read_dir(device.path("out/Work/Cases")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    assert_eq!(fs::read_to_string(&exported[0]).unwrap(), "first thoughts");
+    device.ok("history export @/out");
+    assert_eq!(fs::read_dir(device.path("out/Work/Cases")).unwrap().count(), 1, "exporting again adds nothing");
+    let restored = device.json(&format!("history restore {}", entry["id"]));
+    let path = mountpoint.join(restored["path"].as_str().unwrap());
+    assert_eq!(fs::read_to_string(path).unwrap(), "first thoughts");
+    let again = device.json(&format!("history restore {}", entry["id"]));
+    assert_ne!(again["path"], restored["path"], "a restored version never replaces what is there");
+}
+
+#[test]
+fn conflicts_are_listed_and_both_versions_exported() {
+    let device = Device::new();
+    let (root, mountpoint) = device.mounted("Work");
+    fs::write(mountpoint.join("brief.txt"), "agreed").unwrap();
+    device.ok("wait @/mnt/brief.txt");
+    device.ok("offline");
+    fs::write(mountpoint.join("brief.txt"), "ours, longer").unwrap();
+    fs::write(root.join("brief.txt"), "theirs").unwrap();
+    device.ok("online");
+    eventually("the conflict is found", || device.json("conflicts")["items"].as_array().unwrap().len() == 1);
+    eventually("it says so", || device.ok("status --short").out == "conflict\n");
+    device.ok("conflicts export @/out");
+    let mut texts: Vec<String> = fs::read_dir(device.path("out/Work"))
+        .unwrap()
+        .map(|entry| fs::read_to_string(entry.unwrap().path()).unwrap())
+        .collect();
+    texts.sort();
+    assert_eq!(texts, ["ours, longer", "theirs"]);
+    assert!(device.ok("conflicts").out.contains("brief.txt"));
+}
+
+#[test]
+fn rules_say_why_a_name_stays_here() {
+    let device = Device::new();
+    golden::check("rules-local.txt", &device.ok("rules why a/b/.DS_Store").out);
+    golden::check("rules-synced.txt", &device.ok("rules why brief.docx").out);
+}
+
+#[test]
+fn doctor_finds_a_healthy_device_healthy() {
+    let device = Device::new();
+    device.mounted("Work");
+    device.ok("sync now");
+    let report = device.json("doctor");
+    for finding in report["findings"].as_array().unwrap() {
+        // Other tests mount too; their mounts are not of this daemon.
+        assert!(finding["ok"] == true || finding["check"] == "mounts", "{finding}");
+    }
+}

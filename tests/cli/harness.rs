@@ -9,30 +9,30 @@ use std::time::{Duration, Instant};
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// One device of one user.
-pub struct Device {
+pub(crate) struct Device {
     root: tempfile::TempDir,
     name: String,
 }
 
 /// What a command said.
 #[derive(Debug)]
-pub struct Said {
+pub(crate) struct Said {
     /// Exit code.
-    pub code: i32,
+    pub(crate) code: i32,
     /// Standard output.
-    pub out: String,
+    pub(crate) out: String,
     /// Standard error.
-    pub err: String,
+    pub(crate) err: String,
 }
 
 impl Device {
     /// A device with nothing on it.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::named("studio")
     }
 
     /// A device with this name.
-    pub fn named(name: &str) -> Self {
+    pub(crate) fn named(name: &str) -> Self {
         // Short: the path of the socket has to fit into 103 bytes.
         let root = tempfile::Builder::new().prefix("vf").tempdir_in("/tmp").unwrap();
         for folder in ["home", "run"] {
@@ -42,19 +42,19 @@ impl Device {
     }
 
     /// A path below the device's own folder.
-    pub fn path(&self, below: &str) -> PathBuf {
+    pub(crate) fn path(&self, below: &str) -> PathBuf {
         self.root.path().join(below)
     }
 
     /// A folder that exists.
-    pub fn folder(&self, below: &str) -> PathBuf {
+    pub(crate) fn folder(&self, below: &str) -> PathBuf {
         let path = self.path(below);
         std::fs::create_dir_all(&path).unwrap();
         path
     }
 
     /// The program with the device's environment and nothing of ours.
-    pub fn command(&self) -> Command {
+    pub(crate) fn command(&self) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_vaultfs"));
         let own = |name: &str| OsString::from(self.path(name));
         command
@@ -73,48 +73,48 @@ impl Device {
     }
 
     /// Runs a command line, split at spaces; `@` stands for the device's folder.
-    pub fn run(&self, line: &str) -> Said {
+    pub(crate) fn run(&self, line: &str) -> Said {
         let root = self.root.path().to_str().unwrap();
         let output = self.command().args(line.split(' ').map(|word| word.replace('@', root))).output().unwrap();
         Said::of(&output)
     }
 
     /// Runs a command line that must succeed.
-    pub fn ok(&self, line: &str) -> Said {
+    pub(crate) fn ok(&self, line: &str) -> Said {
         let said = self.run(line);
         assert_eq!(said.code, 0, "vaultfs {line}: {said:#?}");
         said
     }
 
     /// Runs a command line that must succeed, and reads its answer.
-    pub fn json(&self, line: &str) -> serde_json::Value {
+    pub(crate) fn json(&self, line: &str) -> serde_json::Value {
         let said = self.ok(&format!("{line} --json"));
         serde_json::from_str(&said.out).unwrap_or_else(|error| panic!("{line}: {error}: {}", said.out))
     }
 
     /// Adds a local vault `name` over the folder `@/name`.
-    pub fn vault(&self, name: &str) -> PathBuf {
+    pub(crate) fn vault(&self, name: &str) -> PathBuf {
         let root = self.folder(name);
         self.ok(&format!("vault add {name} --provider local --path @/{name}"));
         root
     }
 
     /// Adds a vault and mounts it at `@/mnt`.
-    pub fn mounted(&self, name: &str) -> (PathBuf, PathBuf) {
+    pub(crate) fn mounted(&self, name: &str) -> (PathBuf, PathBuf) {
         let (root, mountpoint) = (self.vault(name), self.folder("mnt"));
         self.ok(&format!("mount {name} @/mnt"));
         (root, mountpoint)
     }
 
     /// Process of the daemon, while one runs.
-    pub fn daemon(&self) -> Option<u32> {
+    pub(crate) fn daemon(&self) -> Option<u32> {
         let status = self.run("daemon status --json");
         let answer: serde_json::Value = serde_json::from_str(&status.out).ok()?;
         u32::try_from(answer["pid"].as_u64()?).ok()
     }
 
     /// What a command said with everything that differs between two runs replaced.
-    pub fn golden(&self, text: &str) -> String {
+    pub(crate) fn golden(&self, text: &str) -> String {
         let root = self.root.path().to_str().unwrap();
         let text = text.replace(root, "@");
         let text = replace_words(&text, is_time, "<time>");
@@ -126,7 +126,7 @@ impl Device {
     }
 
     /// The log of the daemon, for failures.
-    pub fn log(&self) -> String {
+    pub(crate) fn log(&self) -> String {
         std::fs::read_to_string(self.path("state/vaultfs/daemon.log")).unwrap_or_default()
     }
 }
@@ -158,18 +158,18 @@ impl Said {
     }
 
     /// Both streams and the code, for golden files.
-    pub fn whole(&self) -> String {
+    pub(crate) fn whole(&self) -> String {
         format!("exit {}\n--- out\n{}--- err\n{}", self.code, self.out, self.err)
     }
 }
 
 /// Sends a signal by its name.
-pub fn signal(pid: u32, name: &str) {
+pub(crate) fn signal(pid: u32, name: &str) {
     assert!(Command::new("kill").args([format!("-{name}"), pid.to_string()]).status().unwrap().success());
 }
 
 /// Waits until something is true; what another process does comes with no event to wait for.
-pub fn eventually(what: &str, mut is_true: impl FnMut() -> bool) {
+pub(crate) fn eventually(what: &str, mut is_true: impl FnMut() -> bool) {
     let deadline = Instant::now() + PATIENCE;
     while !is_true() {
         assert!(Instant::now() < deadline, "it did not come to be: {what}");
@@ -178,7 +178,7 @@ pub fn eventually(what: &str, mut is_true: impl FnMut() -> bool) {
 }
 
 /// True if something is mounted at this folder.
-pub fn is_mounted(dir: &Path) -> bool {
+pub(crate) fn is_mounted(dir: &Path) -> bool {
     mounts_below(dir).iter().any(|mount| mount == dir)
 }
 

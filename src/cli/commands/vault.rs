@@ -2,21 +2,26 @@
 
 use clap::ValueEnum;
 
-use crate::cli::args::VaultCommand;
+use crate::cli::args::{ProviderArg, VaultCommand};
 use crate::cli::context::Context;
 use crate::cli::error::Result;
 use crate::cli::output::{counted, size};
 use crate::cli::target;
 use crate::control::protocol::{
-    AddVault, RemoveVault, RenameVault, SetDefault, VaultDetails, VaultFilter, VaultList, VaultSummary,
+    AddVault, LinkRequest, RemoveVault, RenameVault, SetDefault, VaultDetails, VaultFilter, VaultList, VaultSummary,
 };
 
 pub(super) async fn run(context: &Context, command: VaultCommand) -> Result {
     let daemon = context.daemon().await?;
     match command {
-        VaultCommand::Add { name, provider, path, layout } => {
-            let request =
-                AddVault { name, provider: word(provider), path: target::absolute(&path)?, layout: layout.map(word) };
+        VaultCommand::Add { name, provider, path, layout, link_latency, link_rate } => {
+            // A path at a cloud is not a path of this machine.
+            let path = match provider {
+                ProviderArg::Local => target::folder(&path)?,
+                ProviderArg::Dropbox | ProviderArg::Icloud => path.display().to_string(),
+            };
+            let link = link_latency.map(|latency_ms| LinkRequest { latency_ms, bytes_per_second: link_rate });
+            let request = AddVault { name, provider: word(provider), path, layout: layout.map(word), link };
             done(context, daemon.post("vaults", &request).await?, "added")
         }
         VaultCommand::List => list(context, &daemon.get("vaults", &VaultFilter::default()).await?),

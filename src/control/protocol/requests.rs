@@ -35,6 +35,19 @@ pub struct AddVault {
     /// `plain`, `music` or `cases`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub layout: Option<String>,
+    /// Put a local vault behind a simulated network link: for demonstrations and rehearsals.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub link: Option<LinkRequest>,
+}
+
+/// A network link that is not there.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct LinkRequest {
+    /// Time of one round trip.
+    pub latency_ms: u64,
+    /// Bytes per second; `None`: as fast as the disk.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bytes_per_second: Option<u64>,
 }
 
 /// `POST vaults/rename`.
