@@ -269,6 +269,7 @@ impl Drive<'_> {
 
     fn step_ended(&mut self, work: u64, index: usize, node: NodeId, result: Result<Outcome>) -> Result<()> {
         let done = matches!(result, Ok(Outcome::Done));
+        tracing::debug!(device = self.engine.config.device, work, index, %node, ?result, "step ended");
         match result {
             Ok(Outcome::Done) => {
                 self.report.done += 1;

@@ -193,6 +193,7 @@ impl Engine {
             })?;
         }
         self.note_guarded(&plan)?;
+        tracing::debug!(device = self.config.device, steps = ?plan.steps, "planned");
         let next_due = gathered.next_due;
         Ok((Work::new(id, plan, gathered), next_due))
     }
