@@ -215,9 +215,13 @@ impl World {
     async fn restart(&mut self, who: usize) {
         if self.scenario.crashes && self.chance(0.7) {
             self.note(format!("device{who} crashes"));
-            self.devices[who].crash().await;
-            if self.scenario.loses_catalog && !self.scenario.serial && self.chance(0.3) {
+            let loses_catalog = self.scenario.loses_catalog && !self.scenario.serial && self.chance(0.3);
+            if loses_catalog {
                 self.note(format!("device{who} loses its catalog"));
+                self.give_up_unrecorded(who);
+            }
+            self.devices[who].crash().await;
+            if loses_catalog {
                 self.devices[who].lose_catalog();
             }
         } else {
@@ -225,6 +229,18 @@ impl World {
             self.devices[who].stop().await;
         }
         self.devices[who].start();
+    }
+
+    /// Only bytes that were synced to disk are promised to survive the loss of the catalog.
+    fn give_up_unrecorded(&mut self, who: usize) {
+        for row in self.devices[who].rows().into_values() {
+            if let LocalContent::Staged { staged, .. } = row.content
+                && self.devices[who].run().content.record(staged).unwrap().is_none()
+            {
+                let lost = self.shown(who, &row);
+                self.give_up(lost);
+            }
+        }
     }
 
     /// A row of a device's tree, the root included as a folder.
