@@ -13,6 +13,7 @@
 //! Durability: a transaction survives the death of the process at once, and a power cut after [`Catalog::sync`] or one
 //! second, whichever is first.
 
+mod attempts;
 mod backup;
 mod check;
 mod dirty;

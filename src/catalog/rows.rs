@@ -162,6 +162,39 @@ pub struct StagedRow {
     pub created: Timestamp,
 }
 
+/// A call that makes something at the provider, noted before it is made and taken off when its outcome is recorded. What is left
+/// after a crash or a lost answer is looked up before anything else is learned from the provider.
+#[derive(Clone, PartialEq, Eq, Debug, serde::Serialize, serde::Deserialize)]
+pub struct Attempt {
+    /// For which node. It cannot be forgotten while the outcome is open.
+    pub node: NodeId,
+    /// The file whose next version is stored; `None` if something new is made.
+    pub over: Option<RemoteId>,
+    /// Folder.
+    pub parent: RemoteId,
+    /// Name in the folder.
+    pub name: EntryName,
+    /// What is made.
+    pub made: Made,
+}
+
+/// What an [`Attempt`] makes.
+#[derive(Clone, PartialEq, Eq, Debug, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Made {
+    /// A folder.
+    Folder,
+    /// A link to this target.
+    Symlink(String),
+    /// A file version with these bytes.
+    File {
+        /// Bytes.
+        size: u64,
+        /// Their hash.
+        hash: ContentHash,
+    },
+}
+
 /// What is known of a node's failing or overridden sync; absent for most nodes.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct SyncState {

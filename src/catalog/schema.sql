@@ -214,6 +214,12 @@ CREATE TABLE xattr (
     PRIMARY KEY (ino, name)
 ) STRICT, WITHOUT ROWID;
 
+-- Calls that make something at the provider and whose outcome is not recorded yet: after a lost answer or a crash they are looked up.
+CREATE TABLE attempt (
+    node INTEGER PRIMARY KEY REFERENCES node (id),
+    what TEXT NOT NULL
+) STRICT;
+
 CREATE TABLE pin (
     node INTEGER PRIMARY KEY REFERENCES node (id) ON DELETE CASCADE
 ) STRICT;

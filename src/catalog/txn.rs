@@ -208,7 +208,8 @@ impl<'a> Txn<'a> {
             AND NOT EXISTS (SELECT 1 FROM remote WHERE node = ?1) \
             AND NOT EXISTS (SELECT 1 FROM synced WHERE node = ?1) \
             AND NOT EXISTS (SELECT 1 FROM synced WHERE parent = ?1) \
-            AND NOT EXISTS (SELECT 1 FROM staged WHERE node = ?1)";
+            AND NOT EXISTS (SELECT 1 FROM staged WHERE node = ?1) \
+            AND NOT EXISTS (SELECT 1 FROM attempt WHERE node = ?1)";
         execute(self.connection, sql, &[&node(id)?])?;
         Ok(())
     }

@@ -6,6 +6,7 @@
 
 mod agree;
 mod announce;
+mod attempts;
 mod backoff;
 mod bytes;
 mod commit;

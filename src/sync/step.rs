@@ -7,6 +7,7 @@ use super::observe::Batch;
 use super::plan::{Content, Place, Planned, Step, aside_name};
 use super::root::rid_of_node;
 use super::trees::{Sides, sides};
+use crate::catalog::Made;
 use crate::provider::{EntryBody, ErrorKind, ProviderError, RemoteEntry};
 use crate::types::{NodeId, NodeKind, RemoteId, Revision};
 
@@ -83,6 +84,7 @@ impl Engine {
 
     async fn create_remote_folder(&self, node: NodeId, expected: &Sides, place: &Place) -> Result<Outcome> {
         let Some(parent) = self.parent_rid(place)? else { return Ok(Outcome::Stale) };
+        self.begin_attempt(node, None, &parent, place, Made::Folder)?;
         let made = self.provider.create_folder(&parent, &place.name).await;
         self.made(node, expected, place, &parent, made).await
     }
@@ -92,6 +94,7 @@ impl Engine {
             return Ok(Outcome::Stale);
         };
         let Some(parent) = self.parent_rid(place)? else { return Ok(Outcome::Stale) };
+        self.begin_attempt(node, None, &parent, place, Made::Symlink(target.clone()))?;
         let made = self.provider.create_symlink(&parent, &place.name, target).await;
         self.made(node, expected, place, &parent, made).await
     }
@@ -105,8 +108,15 @@ impl Engine {
         parent: &RemoteId,
         made: std::result::Result<RemoteEntry, ProviderError>,
     ) -> Result<Outcome> {
+        if made.as_ref().is_err_and(|error| error.kind != ErrorKind::Ambiguous) {
+            self.end_attempt(node)?;
+        }
         match made {
-            Ok(entry) => self.record_place(node, expected, entry).await,
+            Ok(entry) => {
+                let outcome = self.record_place(node, expected, entry).await?;
+                self.end_attempt(node)?;
+                Ok(outcome)
+            }
             Err(error) if error.kind == ErrorKind::Exists => {
                 self.refresh_place(parent, &place.name).await?;
                 Ok(Outcome::Refreshed)

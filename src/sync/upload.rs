@@ -13,7 +13,7 @@ use super::plan::Place;
 use super::pull::Freeze;
 use super::step::Outcome;
 use super::trees::Sides;
-use crate::catalog::{LocalContent, RemoteBody, RemoteRow, Version};
+use crate::catalog::{LocalContent, Made, RemoteBody, RemoteRow, Version};
 use crate::content::{ContentError, StagedFile};
 use crate::provider::{
     EntryBody, ErrorKind, ProviderError, RemoteEntry, Upload, UploadSession, UploadSource, UploadTarget,
@@ -34,6 +34,10 @@ impl Ready {
             Source::Staged { file, generation, .. } => Some(Sent { file, generation: *generation }),
             Source::Cached(_) | Source::Direct { .. } => None,
         }
+    }
+
+    fn made(&self) -> Made {
+        Made::File { size: self.source_size(), hash: self.hash }
     }
 
     fn source_size(&self) -> u64 {
@@ -127,12 +131,18 @@ impl Engine {
             Err(error) => return Err(error),
         };
         let target = UploadTarget::Create { parent: parent.clone(), name: place.name.clone() };
+        self.begin_attempt(node, None, &parent, place, ready.made())?;
         let error = match self.send(node, &ready, target).await? {
             Ok(entry) => {
-                return self.record_upload(node, expected, entry, ready.sent(), ready.hash).await;
+                let outcome = self.record_upload(node, expected, entry, ready.sent(), ready.hash).await?;
+                self.end_attempt(node)?;
+                return Ok(outcome);
             }
             Err(error) => error,
         };
+        if error.kind != ErrorKind::Ambiguous {
+            self.end_attempt(node)?;
+        }
         if error.kind == ErrorKind::NotFound {
             self.refresh(&parent).await?;
             return Ok(Outcome::Refreshed);
@@ -169,11 +179,21 @@ impl Engine {
                 return self.found_otherwise(node, expected, &rid, found, &ready).await;
             }
         }
+        let Some(place) = expected.remote.as_ref().map(|side| &side.place) else { return Ok(Outcome::Stale) };
+        let Some(parent) = self.parent_rid(place)? else { return Ok(Outcome::Stale) };
         let target = UploadTarget::Replace { id: rid.clone(), expected: revision.clone() };
+        self.begin_attempt(node, Some(&rid), &parent, place, ready.made())?;
         let error = match self.send(node, &ready, target).await? {
-            Ok(entry) => return self.record_upload(node, expected, entry, ready.sent(), ready.hash).await,
+            Ok(entry) => {
+                let outcome = self.record_upload(node, expected, entry, ready.sent(), ready.hash).await?;
+                self.end_attempt(node)?;
+                return Ok(outcome);
+            }
             Err(error) => error,
         };
+        if error.kind != ErrorKind::Ambiguous {
+            self.end_attempt(node)?;
+        }
         if !matches!(
             error.kind,
             ErrorKind::RevisionMismatch | ErrorKind::NotFound | ErrorKind::Exists | ErrorKind::Ambiguous
@@ -230,7 +250,7 @@ impl Engine {
     }
 
     /// True if the entry holds these bytes. Without a provider hash, equal sizes are settled by reading.
-    async fn holds(&self, entry: &RemoteEntry, size: u64, hash: ContentHash) -> Result<bool> {
+    pub(super) async fn holds(&self, entry: &RemoteEntry, size: u64, hash: ContentHash) -> Result<bool> {
         let EntryBody::File { revision, size: told, hash: told_hash, .. } = &entry.body else { return Ok(false) };
         if *told != size {
             return Ok(false);
