@@ -175,13 +175,16 @@ pub(crate) async fn readers_see_old_or_new<W: World>() {
 }
 
 pub(crate) async fn a_cancelled_upload_leaves_nothing<W: World>() {
-    /// Says when the first part has gone.
-    struct Started(tokio::sync::Notify);
-    impl UploadObserver for Started {
-        fn progressed(&self, _sent: u64) {
-            self.0.notify_one();
+    /// Says when its bytes are asked for: the upload is under way.
+    struct Started(Memory, tokio::sync::Notify);
+    impl UploadSource for Started {
+        fn size(&self) -> u64 {
+            self.0.size()
         }
-        fn session(&self, _session: &UploadSession) {}
+        fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
+            self.1.notify_one();
+            self.0.read_at(offset, buffer)
+        }
     }
     let world = W::fresh().await;
     let provider = world.provider();
@@ -189,14 +192,15 @@ pub(crate) async fn a_cancelled_upload_leaves_nothing<W: World>() {
     let before = world.web().truth().await;
     let content = bytes(LARGE, 4);
     let hash = ContentHash::of(provider.capabilities().hash_kind(), &content);
-    let (source, observer) = (Memory(content), Started(tokio::sync::Notify::new()));
     let create = UploadTarget::Create { parent: root(provider).await, name: name("new") };
     let over = UploadTarget::Replace { id: file.id.clone(), expected: revision(&file) };
     for target in [create, over] {
+        let source = Started(Memory(content.clone()), tokio::sync::Notify::new());
+        let observer = Progress::default();
         let request = Upload { target, source: &source, hash, modified: MODIFIED, observer: &observer, resume: None };
         tokio::select! {
             biased;
-            () = observer.0.notified() => {}
+            () = source.1.notified() => {}
             result = provider.upload(request) => panic!("finished first: {result:?}"),
         }
         // A part may still be on its way to the disk.
