@@ -146,6 +146,8 @@ impl Workload {
         let mut empty = self.state.clone();
         empty.insert(beside_name.clone(), Vec::new());
         let mut after = self.state.clone();
+        // One that an earlier crash left there is written over.
+        after.remove(&beside_name);
         after.insert(name, bytes.clone());
         self.allowed = vec![self.state.clone(), empty, written.clone(), after.clone()];
         let mut file = File::create(&beside)?;
