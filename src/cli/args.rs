@@ -184,6 +184,11 @@ pub enum VaultCommand {
         #[arg(long)]
         even_if_unsent: bool,
     },
+    /// Take over the vaults of the Muze recorder's registry; their files stay where they are
+    Import {
+        /// The registry (found by itself if it is where Muze keeps it)
+        file: Option<PathBuf>,
+    },
     /// Show the default vault, or choose it
     Default {
         /// Name or id
@@ -303,8 +308,8 @@ pub enum QueueCommand {
 /// `sync`
 #[derive(Args, Debug)]
 pub struct SyncArgs {
-    /// `now` may be said
-    #[arg(value_enum, hide_possible_values = true)]
+    /// The word may be left out
+    #[arg(value_enum, value_name = "now", hide_possible_values = true)]
     pub now: Option<SyncNow>,
     /// List everything at the provider again, and repair
     #[arg(long, conflicts_with = "dry_run")]

@@ -354,8 +354,9 @@ fn open_stores(
 fn open_provider(vault: &Vault, places: &Places) -> Result<Arc<dyn Provider>, Problem> {
     match vault.provider {
         ProviderKind::Local => {
-            // Once it was synced, a root without its marker is a missing disk, never a new vault.
-            let marker = if vault.last_synced.is_some() { MarkerPolicy::Expect } else { MarkerPolicy::Create };
+            // Once it was synced here, a root without its marker is a missing disk, never a new vault.
+            let was_synced = vault.last_synced.is_some() && places.state.join("catalog.db").exists();
+            let marker = if was_synced { MarkerPolicy::Expect } else { MarkerPolicy::Create };
             let config = LocalConfig::new(vault.id, &vault.path, &places.state, marker);
             let local = LocalProvider::open(config).map_err(|error| problems::of(ErrorCode::Io, &error))?;
             Ok(match &vault.vaultfs.link {

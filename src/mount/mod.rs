@@ -20,4 +20,4 @@ mod macos;
 #[cfg(target_os = "macos")]
 use macos as platform;
 
-pub use session::{Access, MountError, MountOptions, MountedVault, take_away_dead};
+pub use session::{Access, MountError, MountOptions, MountedVault, is_dead, take_away_dead};

@@ -159,6 +159,11 @@ impl Drop for MountedVault {
     }
 }
 
+/// True if a mount is there whose daemon has died.
+pub fn is_dead(dir: &Path) -> bool {
+    std::fs::metadata(dir).is_err_and(|error| error.raw_os_error() == Some(libc::ENOTCONN))
+}
+
 /// Takes away a mount whose daemon has died.
 pub fn take_away_dead(dir: &Path) -> Result<(), MountError> {
     detach(dir, true)
@@ -171,9 +176,7 @@ fn prepare_mount_point(dir: &Path) -> Result<PathBuf, MountError> {
         dir: dir.into(),
         source,
     })?;
-    if let Err(error) = std::fs::metadata(&absolute)
-        && error.raw_os_error() == Some(libc::ENOTCONN)
-    {
+    if is_dead(&absolute) {
         tracing::info!(dir = %absolute.display(), "taking away a mount whose daemon has died");
         detach(&absolute, true)?;
     }

@@ -288,7 +288,7 @@ impl OpenVault {
         let held = self.catalog.read(|view| {
             for (node, state) in view.all_sync_states()? {
                 if state.held && remaining.nodes.contains(&node) {
-                    return view.local_path(node);
+                    return super::walk::path_of(view, node).map(Some);
                 }
             }
             Ok(None)
