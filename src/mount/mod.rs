@@ -21,3 +21,8 @@ mod macos;
 use macos as platform;
 
 pub use session::{Access, MountError, MountOptions, MountedVault, is_dead, take_away_dead};
+
+/// Why this machine cannot mount, if so.
+pub fn missing_fuse() -> Option<&'static str> {
+    platform::missing_fuse()
+}

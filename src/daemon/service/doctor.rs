@@ -1,6 +1,5 @@
 //! Looking for trouble; and what the daemon says of itself, of names, and in numbers.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -180,16 +179,10 @@ impl OpenVault {
 }
 
 fn fuse_finding() -> Finding {
-    let answers = |helper| std::process::Command::new(helper).arg("--version").output().is_ok();
-    let helper = answers("fusermount3") || answers("fusermount");
-    let told = if !Path::new("/dev/fuse").exists() && cfg!(target_os = "linux") {
-        Err(Problem::new(ErrorCode::MountFailed, "/dev/fuse is missing").hint("load it with `modprobe fuse`"))
-    } else if !helper && cfg!(target_os = "linux") {
-        Err(Problem::new(ErrorCode::MountFailed, "fusermount3 is missing").hint("install the package fuse3"))
-    } else {
-        Ok("this machine can mount".to_owned())
-    };
-    finding("fuse", None, told.as_ref().map(Clone::clone))
+    match crate::mount::missing_fuse() {
+        Some(why) => finding("fuse", None, Err(&Problem::new(ErrorCode::MountFailed, why))),
+        None => finding("fuse", None, Ok("this machine can mount".to_owned())),
+    }
 }
 
 fn finding(check: &str, vault: Option<&str>, outcome: Result<String, &Problem>) -> Finding {

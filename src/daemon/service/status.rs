@@ -87,9 +87,12 @@ impl OpenVault {
             done: progress.present_bytes,
             total: progress.version.size,
         });
+        let mut problems = self.troubles();
+        let state = if problems.is_empty() { words::state(status.state) } else { StateWord::Error };
+        problems.extend(words::vault_problem(&name, &status));
         Ok(VaultStatus {
             vault_id: self.id.to_string(),
-            state: words::state(status.state),
+            state,
             entries: totals.0,
             bytes: totals.1,
             cached_bytes: self.content.cache_usage(),
@@ -101,7 +104,7 @@ impl OpenVault {
             offline_by_user: self.is_offline_by_user()?,
             transfers: uploads.chain(downloads).collect(),
             last_pull: status.last_pull.map(crate::types::Timestamp::to_rfc3339),
-            problems: words::vault_problem(&name, &status).into_iter().collect(),
+            problems,
             vault: name,
             mounts: Vec::new(),
         })
