@@ -4,14 +4,15 @@
 use rusqlite::Connection;
 
 use super::encode::{all, get_node, get_optional_node, value};
+use super::totals::Totals;
 use super::{Result, View};
 use crate::types::{EntryName, NodeId};
 
 /// Findings of one kind that are listed one by one; the rest is counted.
 const MAX_LISTED: usize = 20;
 
-/// One line per finding, none if all is well.
-pub(super) fn check(view: &View<'_>) -> Result<Vec<String>> {
+/// One line per finding, none if all is well. `totals` belong to the state that `view` sees.
+pub(super) fn check(view: &View<'_>, totals: Totals) -> Result<Vec<String>> {
     let mut findings = Vec::new();
     check_pages(view.connection, &mut findings)?;
     for table in ["local", "remote", "synced"] {
@@ -22,7 +23,7 @@ pub(super) fn check(view: &View<'_>) -> Result<Vec<String>> {
         let culprits = all(view.connection, sql, &[], |row| get_node(row, 0))?;
         report(what, &culprits, &mut findings);
     }
-    check_totals(view, &mut findings)?;
+    check_totals(view, totals, &mut findings)?;
     Ok(findings)
 }
 
@@ -107,14 +108,10 @@ fn check_keys(view: &View<'_>, table: &str, findings: &mut Vec<String>) -> Resul
     Ok(())
 }
 
-fn check_totals(view: &View<'_>, findings: &mut Vec<String>) -> Result<()> {
-    let sizes =
-        all(view.connection, "SELECT size FROM local WHERE parent IS NOT NULL", &[], |row| Ok(row.get::<_, i64>(0)?))?;
-    let bytes: u128 = sizes.iter().map(|size| u128::from(size.unsigned_abs())).sum();
-    let expected = (u64::try_from(sizes.len()).unwrap_or(u64::MAX), u64::try_from(bytes).unwrap_or(u64::MAX));
-    let stored = view.totals()?;
-    if stored != expected {
-        findings.push(format!("totals say {stored:?} nodes and bytes, the rows say {expected:?}"));
+fn check_totals(view: &View<'_>, totals: Totals, findings: &mut Vec<String>) -> Result<()> {
+    let counted = Totals::count(view.connection)?;
+    if totals != counted {
+        findings.push(format!("the totals are {totals:?}, the rows say {counted:?}"));
     }
     let roots: i64 = value(view.connection, "SELECT count(*) FROM local WHERE parent IS NULL", &[])?;
     if roots != 1 {

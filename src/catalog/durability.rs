@@ -21,16 +21,17 @@ use std::time::Duration;
 
 use rusqlite::Connection;
 
+use super::open::PAGE_BYTES;
 use super::{CatalogError, Result};
 
 /// How long a committed transaction may stay volatile when nobody asks for more (promise P3).
 const FLUSH_AFTER: Duration = Duration::from_secs(1);
 
-/// The thread moves the WAL into the database above this many pages (4 MiB).
-const CHECKPOINT_ABOVE_PAGES: u64 = 1024;
+/// The thread moves the WAL into the database when it is larger than this.
+const CHECKPOINT_ABOVE_PAGES: u64 = 4 * 1024 * 1024 / PAGE_BYTES;
 
-/// A commit moves it itself above this many (64 MiB): writers have outrun the thread.
-const CHECKPOINT_IN_COMMIT_ABOVE_PAGES: u64 = 16 * 1024;
+/// A commit moves it itself when it is larger than this: writers have outrun the thread.
+const CHECKPOINT_IN_COMMIT_ABOVE_PAGES: u64 = 64 * 1024 * 1024 / PAGE_BYTES;
 
 /// What commits, flushes and the thread share.
 pub(super) struct Durability {
@@ -76,7 +77,13 @@ impl Durability {
         writer.wal_hook(Some(move |wal: &mut rusqlite::hooks::Wal, pages: std::ffi::c_int| {
             let pages = u64::try_from(pages).unwrap_or(0);
             follower.committed(pages);
-            if pages > CHECKPOINT_IN_COMMIT_ABOVE_PAGES { wal.checkpoint() } else { Ok(()) }
+            if pages > CHECKPOINT_IN_COMMIT_ABOVE_PAGES
+                && let Err(error) = wal.checkpoint()
+            {
+                // Busy while the thread is at it, or a full disk. The transaction is committed: an error here would deny that.
+                tracing::debug!(%error, "a commit could not move the write-ahead log into the database");
+            }
+            Ok(())
         }))?;
         Ok(durability)
     }

@@ -8,6 +8,7 @@ use super::encode::{
     get_version, hash, ino, integer, kind, node, one, optional_node, value,
 };
 use super::error::Constraint;
+use super::totals::Totals;
 use super::{Attr, CatalogError, LocalContent, LocalRow, Result, Txn, Version, View};
 use crate::types::{EntryName, InodeNo, NameKey, NodeId, NodeKind};
 
@@ -210,7 +211,7 @@ const UPDATE: &str = "UPDATE local SET parent = ?2, name = ?3, key = ?4, kind = 
 
 const UPDATE_CONTENT: &str = "UPDATE local SET mode = ?2, uid = ?3, gid = ?4, rdev = ?5, special = ?6, size = ?7, \
     atime = ?8, mtime = ?9, ctime = ?10, btime = ?11, content = ?12, target = ?13, staged = ?14, rid = ?15, revision = ?16, \
-    version_size = ?17, hash = ?18 WHERE node = ?1 RETURNING local_only";
+    version_size = ?17, hash = ?18 WHERE node = ?1";
 
 const UPDATE_ATTR: &str = "UPDATE local SET mode = ?2, uid = ?3, gid = ?4, rdev = ?5, special = ?6, size = ?7, \
     atime = ?8, mtime = ?9, ctime = ?10, btime = ?11 WHERE node = ?1";
@@ -220,7 +221,7 @@ impl Txn<'_> {
     fn write_local(&self, sql: &str, row: &LocalRow) -> Result<usize> {
         let key = self.rules.key(&row.name).0;
         let key = (key != row.name.as_str()).then_some(key);
-        let content = ContentColumns::of(&row.content)?;
+        let content = self.content_columns(row.node, &row.content)?;
         let attr = &row.attr;
         execute(
             self.connection,
@@ -257,10 +258,13 @@ impl Txn<'_> {
     /// `NameTaken` if (parent, name) is taken; `NoSuchNode` if the node or its folder is missing; touches the node. A staged row that the
     /// content names must exist by the end of the transaction.
     pub fn insert_local(&self, row: &LocalRow) -> Result<()> {
-        match self.write_local(INSERT, row) {
-            Ok(_) => self.touch_local(row.node, row.local_only),
-            Err(error) => Err(self.explain_refusal(row, error)?),
+        if let Err(error) = self.write_local(INSERT, row) {
+            return Err(self.explain_refusal(row, error)?);
         }
+        if row.parent.is_some() {
+            self.add_to_totals(Totals::of_row(row.attr.size));
+        }
+        self.touch_local(row.node, row.local_only)
     }
 
     fn explain_refusal(&self, row: &LocalRow, error: CatalogError) -> Result<CatalogError> {
@@ -290,7 +294,7 @@ impl Txn<'_> {
     /// Extended attributes: a row that gets a fresh inode number takes its attributes along; a row that gets the number of another row
     /// (an atomic save) gets the attributes of that number.
     pub fn update_local(&self, row: &LocalRow) -> Result<()> {
-        let Some(old_ino) = self.ino_of(row.node)? else { return Err(CatalogError::NoSuchNode(row.node)) };
+        let (old_ino, _) = self.resize(row.node, row.attr.size)?;
         let takes_over =
             old_ino != row.ino && (self.released.borrow().contains(&row.ino) || self.is_ino_in_use(row.ino)?);
         let mut done = self.write_local(UPDATE, row);
@@ -314,9 +318,17 @@ impl Txn<'_> {
         self.touch_local(row.node, row.local_only)
     }
 
-    fn ino_of(&self, id: NodeId) -> Result<Option<InodeNo>> {
-        let sql = "SELECT ino FROM local WHERE node = ?1";
-        one(self.connection, sql, &[&node(id)?], |row| Ok(InodeNo(get_u64(row, 0)?)))
+    /// Before an update: the inode number and whether the row is local-only, with the new size put into the totals.
+    fn resize(&self, id: NodeId, size: u64) -> Result<(InodeNo, bool)> {
+        let found =
+            one(self.connection, "SELECT ino, local_only, size FROM local WHERE node = ?1", &[&node(id)?], |row| {
+                Ok((InodeNo(get_u64(row, 0)?), row.get::<_, bool>(1)?, get_u64(row, 2)?))
+            })?;
+        let (number, local_only, old_size) = found.ok_or(CatalogError::NoSuchNode(id))?;
+        if size != old_size && id != NodeId::ROOT {
+            self.add_to_totals(Totals { nodes: 0, bytes: i128::from(size) - i128::from(old_size) });
+        }
+        Ok((number, local_only))
     }
 
     fn is_ino_in_use(&self, number: InodeNo) -> Result<bool> {
@@ -335,7 +347,8 @@ impl Txn<'_> {
 
     /// Attributes only; does not make the node dirty.
     pub fn set_local_attr(&self, id: NodeId, attr: &Attr) -> Result<()> {
-        let changed = execute(
+        self.resize(id, attr.size)?;
+        execute(
             self.connection,
             UPDATE_ATTR,
             &[
@@ -352,13 +365,14 @@ impl Txn<'_> {
                 &attr.btime.0,
             ],
         )?;
-        if changed == 0 { Err(CatalogError::NoSuchNode(id)) } else { Ok(()) }
+        Ok(())
     }
 
     /// Content and attributes; touches the node. A staged row that the content names must exist by the end of the transaction.
     pub fn set_local_content(&self, id: NodeId, content: &LocalContent, attr: &Attr) -> Result<()> {
-        let columns = ContentColumns::of(content)?;
-        let local_only: Option<bool> = one(
+        let (_, local_only) = self.resize(id, attr.size)?;
+        let columns = self.content_columns(id, content)?;
+        execute(
             self.connection,
             UPDATE_CONTENT,
             &[
@@ -381,9 +395,15 @@ impl Txn<'_> {
                 &columns.version_size,
                 &columns.hash,
             ],
-            |row| Ok(row.get(0)?),
         )?;
-        self.touch_local(id, local_only.ok_or(CatalogError::NoSuchNode(id))?)
+        self.touch_local(id, local_only)
+    }
+
+    fn content_columns<'c>(&self, id: NodeId, content: &'c LocalContent) -> Result<ContentColumns<'c>> {
+        if let LocalContent::Staged { .. } = content {
+            self.staged_changed.borrow_mut().push(id);
+        }
+        ContentColumns::of(content)
     }
 
     /// `NotEmpty` for a folder with entries, `NoSuchNode` if L does not have the node. Removes the pin of the node and, unless another
@@ -391,17 +411,20 @@ impl Txn<'_> {
     /// whoever collects it.
     pub fn remove_local(&self, id: NodeId) -> Result<()> {
         let id_sql = node(id)?;
-        let found =
-            one(self.connection, "SELECT kind, ino, local_only FROM local WHERE node = ?1", &[&id_sql], |row| {
-                Ok((get_kind(row, 0)?, InodeNo(get_u64(row, 1)?), row.get::<_, bool>(2)?))
-            })?;
-        let (node_kind, number, local_only) = found.ok_or(CatalogError::NoSuchNode(id))?;
+        let sql = "SELECT kind, ino, local_only, size FROM local WHERE node = ?1";
+        let found = one(self.connection, sql, &[&id_sql], |row| {
+            Ok((get_kind(row, 0)?, InodeNo(get_u64(row, 1)?), row.get::<_, bool>(2)?, get_u64(row, 3)?))
+        })?;
+        let (node_kind, number, local_only, size) = found.ok_or(CatalogError::NoSuchNode(id))?;
         if node_kind == NodeKind::Folder && self.has_local_children(id)? {
             return Err(CatalogError::NotEmpty);
         }
         execute(self.connection, "DELETE FROM local WHERE node = ?1", &[&id_sql])?;
         execute(self.connection, "DELETE FROM pin WHERE node = ?1", &[&id_sql])?;
         self.released.borrow_mut().push(number);
+        if id != NodeId::ROOT {
+            self.add_to_totals(Totals::of_row(size).negated());
+        }
         self.touch_local(id, local_only)
     }
 }

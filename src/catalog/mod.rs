@@ -15,9 +15,11 @@
 
 mod backup;
 mod check;
+mod dirty;
 mod durability;
 mod encode;
 mod error;
+mod feed;
 mod history;
 mod local;
 mod migrate;
@@ -30,8 +32,10 @@ mod staged;
 mod synced;
 #[cfg(test)]
 mod tests;
+mod totals;
 mod txn;
 mod view;
+mod xattr;
 
 use std::cell::Cell;
 use std::path::{Path, PathBuf};
@@ -40,14 +44,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 pub use error::{CatalogError, Result};
 pub use rows::*;
+use rusqlite::Connection;
 pub use txn::Txn;
 pub use view::View;
 
 use crate::types::ranked_lock::{Rank, RankedMutex};
-use crate::types::{Clock, NameRules, VaultId};
+use crate::types::{Clock, NameRules, NodeId, VaultId};
 use durability::{Durability, Flusher};
 use open::Files;
 use readers::Readers;
+use totals::SharedTotals;
 use txn::Writer;
 
 /// What opening a catalog found.
@@ -79,6 +85,7 @@ pub struct Catalog {
     durability: Arc<Durability>,
     readers: Readers,
     writer: RankedMutex<Writer>,
+    totals: SharedTotals,
     /// One backup at a time.
     backing_up: Mutex<()>,
     /// A reader met damage: the next start must look at every page.
@@ -91,7 +98,8 @@ impl Catalog {
     pub fn open(state_dir: &Path, vault: VaultId, rules: NameRules, clock: Arc<dyn Clock>) -> Result<(Self, Opened)> {
         let files = Files::of(state_dir);
         let (mut connection, opened) = open::open_database(&files, vault, clock.as_ref())?;
-        let inodes = Cell::new(open::inode_numbers(&connection)?);
+        let numbers = Cell::new(open::numbers(&connection)?);
+        let totals = SharedTotals::open(&connection, opened == Opened::Clean)?;
         let durability = Durability::follow(&mut connection, &files.wal)?;
         let flusher = Flusher::start(Arc::clone(&durability), open::connect_checkpointer(&files.database)?)?;
         let catalog = Self {
@@ -100,7 +108,8 @@ impl Catalog {
             flusher,
             durability,
             readers: Readers::new(files.database.clone()),
-            writer: RankedMutex::new(Rank::CatalogWriter, Writer { connection, inodes }),
+            writer: RankedMutex::new(Rank::CatalogWriter, Writer { connection, numbers }),
+            totals,
             backing_up: Mutex::default(),
             is_suspect: AtomicBool::new(false),
             files,
@@ -110,11 +119,15 @@ impl Catalog {
 
     /// Runs `read` on a snapshot of committed state.
     pub fn read<T>(&self, read: impl FnOnce(&View<'_>) -> Result<T>) -> Result<T> {
-        let result = self.readers.with(|connection| read(&View { connection, rules: &self.rules }));
+        let result = self.readers.with(|connection| read(&self.view(connection)));
         if result.as_ref().is_err_and(CatalogError::is_corruption) {
             self.is_suspect.store(true, Ordering::Relaxed);
         }
         result
+    }
+
+    fn view<'a>(&'a self, connection: &'a Connection) -> View<'a> {
+        View { connection, rules: &self.rules, totals: &self.totals, added: Cell::default() }
     }
 
     /// Runs `write` as one transaction: commits if it returns `Ok`, rolls back otherwise.
@@ -127,7 +140,7 @@ impl Catalog {
     ) -> std::result::Result<T, E> {
         let writer = self.writer.lock();
         self.durability.refuse_after_failure()?;
-        let txn = Txn::begin(&writer, &self.rules, self.clock.now())?;
+        let txn = Txn::begin(&writer, &self.rules, &self.totals, self.clock.now())?;
         let value = write(&txn)?;
         txn.commit()?;
         Ok(value)
@@ -150,8 +163,17 @@ impl Catalog {
     }
 
     /// Checks every invariant that the schema cannot express (`doctor`): returns one line per finding.
+    /// Takes the writer's lock for a moment; not to be called inside a transaction.
     pub fn check(&self) -> Result<Vec<String>> {
-        self.read(check::check)
+        self.read(|view| {
+            // The snapshot begins with the first row that is read: between two commits, so that the totals belong to it.
+            let totals = {
+                let _no_commit_meanwhile = self.writer.lock();
+                view.local(NodeId::ROOT)?;
+                self.totals.get()
+            };
+            check::check(view, totals)
+        })
     }
 
     /// Marks a clean shutdown, truncates the WAL and closes.
@@ -161,7 +183,8 @@ impl Catalog {
         self.durability.refuse_after_failure()?;
         let writer = self.writer.lock();
         if !self.is_suspect.load(Ordering::Relaxed) {
-            txn::set_meta(&writer.connection, open::META_CLEAN_SHUTDOWN, "1")?;
+            self.totals.get().store(&writer.connection)?;
+            feed::set_meta(&writer.connection, open::META_CLEAN_SHUTDOWN, "1")?;
         }
         // Flushes the WAL, moves it into the database and flushes that.
         writer.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;

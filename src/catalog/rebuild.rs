@@ -9,10 +9,11 @@ use std::path::{Path, PathBuf};
 use rusqlite::Connection;
 
 use super::encode::{execute, value};
+use super::feed::set_meta;
 use super::open::{
-    Files, META_CLEAN_SHUTDOWN, check_pages, connect_writer, create, identify, inode_numbers, length, sync_folder,
+    Files, META_CLEAN_SHUTDOWN, check_pages, connect_writer, create, identify, length, numbers, sync_folder,
 };
-use super::txn::{META_INODES_RESERVED, set_meta};
+use super::txn::META_NUMBERS_RESERVED;
 use super::{CatalogError, Opened, Result};
 use crate::types::{Timestamp, VaultId};
 
@@ -111,10 +112,8 @@ fn prepare(connection: &Connection) -> Result<()> {
     connection.pragma_update_and_check(None, "journal_mode", "delete", |_| Ok(()))?;
     execute(connection, "BEGIN IMMEDIATE", &[])?;
     execute(connection, "UPDATE feed SET cursor = NULL, last_full = NULL", &[])?;
-    let skipped = i64::try_from(SKIPPED_IDS).unwrap_or(i64::MAX);
-    execute(connection, "UPDATE sqlite_sequence SET seq = seq + ?1", &[&skipped])?;
-    let reserved = inode_numbers(connection)?.reserved + SKIPPED_IDS;
-    set_meta(connection, META_INODES_RESERVED, &reserved.to_string())?;
+    let reserved = numbers(connection)?.reserved + SKIPPED_IDS;
+    set_meta(connection, META_NUMBERS_RESERVED, &reserved.to_string())?;
     set_meta(connection, META_CLEAN_SHUTDOWN, "0")?;
     execute(connection, "COMMIT", &[])?;
     let mode: String = value(connection, "PRAGMA journal_mode", &[])?;

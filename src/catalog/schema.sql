@@ -9,10 +9,11 @@ CREATE TABLE meta (
     value TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
 
--- Identities. AUTOINCREMENT: an id is never given out twice. Everything that is only about a node goes with it (CASCADE);
--- a tree or a staged file that still needs it keeps it.
+-- Identities. Ids come from a counter in meta that only grows: one is never given out twice. (AUTOINCREMENT would write its own
+-- counter, one page more, with every node.) Everything that is only about a node goes with it (CASCADE); a tree or a staged file that
+-- still needs it keeps it.
 CREATE TABLE node (
-    id   INTEGER PRIMARY KEY AUTOINCREMENT,
+    id   INTEGER PRIMARY KEY CHECK (id > 0),
     kind INTEGER NOT NULL CHECK (kind BETWEEN 0 AND 3)
 ) STRICT;
 
@@ -29,15 +30,6 @@ CREATE TABLE placed (
 ) STRICT;
 INSERT INTO placed (aside) VALUES (0);
 
--- Rows and bytes of L without the root, kept by triggers. Bytes in two halves: the sum of sparse sizes may exceed 63 bits.
-CREATE TABLE totals (
-    id         INTEGER PRIMARY KEY CHECK (id = 0),
-    nodes      INTEGER NOT NULL,
-    bytes_high INTEGER NOT NULL,
-    bytes_low  INTEGER NOT NULL
-) STRICT;
-INSERT INTO totals (id, nodes, bytes_high, bytes_low) VALUES (0, 0, 0, 0);
-
 -- Bytes under staging/. Outlives the local row of its node until it is collected.
 CREATE TABLE staged (
     id             BLOB NOT NULL PRIMARY KEY CHECK (length(id) = 16),
@@ -53,6 +45,7 @@ CREATE INDEX staged_by_node ON staged (node);
 
 -- L: what the mount shows. `key` is NULL where it equals the name, which keeps most rows out of its index.
 -- content: 0 none, 1 symbolic link, 2 clean (rid, revision, version_size, hash say which version), 3 staged (those say what it replaces).
+-- That the row of `staged` exists is checked by the transaction: a foreign key would need one more index, written with every save.
 CREATE TABLE local (
     node         INTEGER PRIMARY KEY REFERENCES node (id),
     parent       INTEGER REFERENCES local (node),
@@ -74,7 +67,7 @@ CREATE TABLE local (
     local_only   INTEGER NOT NULL CHECK (local_only IN (0, 1)),
     content      INTEGER NOT NULL,
     target       TEXT,
-    staged       BLOB REFERENCES staged (id) DEFERRABLE INITIALLY DEFERRED,
+    staged       BLOB CHECK (length(staged) = 16),
     rid          TEXT,
     revision     TEXT,
     version_size INTEGER,
@@ -95,7 +88,6 @@ CREATE TABLE local (
 CREATE INDEX local_by_parent ON local (parent);
 CREATE INDEX local_by_key ON local (parent, key) WHERE key IS NOT NULL;
 CREATE INDEX local_folders ON local (parent) WHERE kind = 1;
-CREATE INDEX local_by_staged ON local (staged) WHERE staged IS NOT NULL;
 CREATE INDEX local_aside ON local (aside) WHERE aside <> 0;
 
 CREATE TRIGGER local_insert_is_sound BEFORE INSERT ON local
@@ -112,25 +104,6 @@ BEGIN
         WHERE (SELECT kind FROM node WHERE id = NEW.node) <> NEW.kind;
     SELECT RAISE(ABORT, 'the parent is not a folder')
         WHERE (SELECT kind FROM node WHERE id = NEW.parent) <> 1;
-END;
-
-CREATE TRIGGER local_insert_counts AFTER INSERT ON local WHEN NEW.parent IS NOT NULL
-BEGIN
-    UPDATE totals SET nodes = nodes + 1,
-        bytes_high = bytes_high + (NEW.size >> 32), bytes_low = bytes_low + (NEW.size & 4294967295);
-END;
-
-CREATE TRIGGER local_delete_counts AFTER DELETE ON local WHEN OLD.parent IS NOT NULL
-BEGIN
-    UPDATE totals SET nodes = nodes - 1,
-        bytes_high = bytes_high - (OLD.size >> 32), bytes_low = bytes_low - (OLD.size & 4294967295);
-END;
-
-CREATE TRIGGER local_resize_counts AFTER UPDATE OF size ON local WHEN NEW.parent IS NOT NULL AND NEW.size <> OLD.size
-BEGIN
-    UPDATE totals SET
-        bytes_high = bytes_high + (NEW.size >> 32) - (OLD.size >> 32),
-        bytes_low = bytes_low + (NEW.size & 4294967295) - (OLD.size & 4294967295);
 END;
 
 -- R: what the provider last told. The parent is checked at the end of the transaction, so that a page may tell children first.

@@ -67,9 +67,12 @@ impl Txn<'_> {
         self.of_node(row.node, done)
     }
 
-    /// Removes the row; the commit fails while a local row still names it. A row that does not exist is no error.
+    /// Removes the row; the commit fails while its node's content still names it. A row that does not exist is no error.
     pub fn remove_staged(&self, id: StagedId) -> Result<()> {
-        execute(self.connection, "DELETE FROM staged WHERE id = ?1", &[&id.0.into_bytes()])?;
+        let sql = "DELETE FROM staged WHERE id = ?1 RETURNING node";
+        if let Some(owner) = one(self.connection, sql, &[&id.0.into_bytes()], |row| get_node(row, 0))? {
+            self.staged_changed.borrow_mut().push(owner);
+        }
         Ok(())
     }
 }

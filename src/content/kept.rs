@@ -25,7 +25,7 @@ impl ContentStore {
             return Err(invalid("keep", &path, "blocks of the version below are missing"));
         }
         let (name, target) = self.new_kept();
-        if !staged.is_suspect() && !state.discarded && durable::sync_data(&state.data).is_ok() {
+        if !staged.is_suspect() && !state.discarded && staged.sync_frozen(&state) {
             // The inode becomes history: the staged file moves to a copy before it is written again.
             match fs::hard_link(&path, &target) {
                 Ok(()) => {

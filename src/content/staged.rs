@@ -409,6 +409,16 @@ impl StagedFile {
         Ok(())
     }
 
+    /// Makes the data durable under a lock that is already held. False, and suspect from now on, if that fails.
+    pub(super) fn sync_frozen(&self, state: &State) -> bool {
+        let synced = durable::sync_data(&state.data);
+        if let Err(error) = &synced {
+            tracing::error!(%error, id = %self.id, "staged bytes could not be written to the disk");
+            self.suspect.store(true, Ordering::Release);
+        }
+        synced.is_ok()
+    }
+
     /// Takes the state exclusively, for the store.
     pub(super) fn freeze(&self) -> RwLockWriteGuard<'_, State> {
         exclusive(&self.state)
@@ -437,7 +447,7 @@ fn make_zero(file: &File, range: ByteRange) -> io::Result<()> {
 }
 
 fn write_zeros(file: &File, range: ByteRange) -> io::Result<()> {
-    const ZEROS: [u8; 64 * 1024] = [0; 64 * 1024];
+    static ZEROS: [u8; 64 * 1024] = [0; 64 * 1024];
     let mut at = range.start;
     while at < range.end {
         let count = usize::try_from(range.end - at).unwrap_or(ZEROS.len()).min(ZEROS.len());

@@ -216,7 +216,10 @@ impl StoreCore {
         let limit = self.budget.cache_bytes;
         let mut evictions = 0;
         self.ensure_scanned()?;
-        while bytes <= limit {
+        if bytes > limit {
+            return Err(full());
+        }
+        loop {
             let used = self.usage();
             let over = used.saturating_add(bytes).saturating_sub(limit);
             let short = self.short_of_floor(bytes, &self.dirs.blocks, CACHED)?;
@@ -239,7 +242,6 @@ impl StoreCore {
                 return Err(full());
             }
         }
-        Err(full())
     }
 
     /// Makes sure that `bytes` more can be staged: cached blocks go first, then the writer is told.

@@ -10,6 +10,7 @@ use fuser::{BackgroundSession, Config, MountOption, SessionACL};
 use super::adapter::Adapter;
 use super::invalidate::Invalidator;
 use super::{platform, table};
+use crate::sys::disk::disk_space;
 use crate::vfs::VaultFs;
 
 /// Who may use the mount besides the person who mounted it.
@@ -213,6 +214,12 @@ fn prepare_mount_point(dir: &Path) -> Result<PathBuf, MountError> {
         return Err(MountError::NoFuse(reason));
     }
     Ok(canonical)
+}
+
+/// True if a mount is there whose daemon has died. `stat` would not tell: the kernel still answers it from its cache. Free space is
+/// never cached, and answered by a living daemon without a lock.
+fn is_dead(dir: &Path) -> bool {
+    disk_space(dir).is_err_and(|error| error.raw_os_error() == Some(libc::ENOTCONN))
 }
 
 /// Takes a mount off its folder by the system's own programs. `lazy` also works while it is in use

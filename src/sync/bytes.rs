@@ -11,7 +11,7 @@ use super::error::{Result, SyncError};
 use crate::catalog::{Catalog, Version};
 use crate::content::{CachedFile, ContentError, ReadOutcome, StagedFile};
 use crate::provider::{UploadObserver, UploadSession, UploadSource};
-use crate::types::{BlockRun, ByteRange, ContentHash, ContentHasher, HashKind, StagedId};
+use crate::types::{BlockRun, ByteRange, ContentHash, ContentHasher, HashKind, NodeId, StagedId};
 
 /// Below this, hashing and copying happen on the thread that asks; above, on a worker thread.
 const INLINE_BYTES: u64 = 1024 * 1024;
@@ -69,19 +69,22 @@ impl Engine {
         Err(SyncError::Io { operation: "fetched blocks were evicted again", source: std::io::ErrorKind::Other.into() })
     }
 
-    /// The hash of staged bytes with the generation that it is of. Remembered until the next write.
-    pub(super) async fn hashed(&self, file: &Arc<StagedFile>) -> Result<(ContentHash, u64)> {
-        let id = file.id();
-        if let Some((hash, generation)) = self.remembered_hash(id)
-            && file.generation() == generation
-        {
-            return Ok((hash, generation));
+    /// The hash of staged bytes with the generation that it is of. The stored hash is believed while nobody has the file open for
+    /// writing: whoever writes clears it.
+    pub(super) async fn hashed(&self, node: NodeId, file: &Arc<StagedFile>) -> Result<(ContentHash, u64)> {
+        if let Some(found) = self.stored_hash(node, file)? {
+            return Ok(found);
         }
         let kind = self.provider.capabilities().hash_kind();
         let of = Arc::clone(file);
-        let found = self.off_thread(file.size(), move || of.hash(kind)).await??;
-        self.remember_hash(id, found);
-        Ok(found)
+        Ok(self.off_thread(file.size(), move || of.hash(kind)).await??)
+    }
+
+    fn stored_hash(&self, node: NodeId, file: &StagedFile) -> Result<Option<(ContentHash, u64)>> {
+        let frozen = self.local.freeze();
+        let (local, row) = self.catalog.read(|view| Ok((view.local(node)?, view.staged(file.id())?)))?;
+        let is_written = local.is_none_or(|local| frozen.is_open_for_writing(local.ino));
+        Ok(row.and_then(|row| row.hashed).filter(|_| !is_written).map(|hash| (hash, file.generation())))
     }
 
     /// The hash of a version's bytes, which are fetched if they are not here.

@@ -205,8 +205,7 @@ impl Engine {
         self.in_local_transaction(|txn, announce| {
             let local = txn.local(node)?;
             if let Some(LocalRow { content: LocalContent::Staged { staged, .. }, .. }) = &local {
-                let generation = self.content.staged(*staged)?.generation();
-                if kept.as_ref().and_then(|kept| kept.generation) != Some(generation) {
+                if !kept.as_ref().is_some_and(|kept| kept.is_of(*staged)) {
                     return Err(crate::content::ContentError::Superseded(*staged).into());
                 }
                 txn.remove_staged(*staged)?;

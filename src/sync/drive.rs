@@ -6,11 +6,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::future::BoxFuture;
-use futures_util::stream::{FuturesUnordered, StreamExt};
+use futures_util::stream::FuturesUnordered;
 use tokio::sync::watch;
 
 use super::engine::{Active, Engine, Reach};
-use super::error::{Result, SyncError};
+use super::error::Result;
 use super::event::EventKind;
 use super::local_step::{Prepared, keeps};
 use super::plan::Planned;
@@ -19,7 +19,7 @@ use super::status::CycleReport;
 use super::step::{Outcome, is_local};
 use super::trees::Sides;
 use super::work::Work;
-use crate::provider::{ChangeFeed, ErrorKind, ProviderError};
+use crate::provider::ProviderError;
 use crate::types::{NodeId, Timestamp};
 
 /// Most local steps in one transaction: the namespace lock is held for milliseconds.
@@ -27,9 +27,7 @@ const LOCAL_BATCH: usize = 200;
 /// Plans in a row without anything new from outside. More is a bug, and is shown instead of spun on.
 const MAX_ROUNDS: u64 = 200;
 /// Kicks within this time are answered by one plan.
-const KICK_GAP: Duration = Duration::from_millis(50);
-/// How long one wait for the provider's notice takes at most.
-const LONGEST_WAIT: Duration = Duration::from_secs(300);
+pub(super) const KICK_GAP: Duration = Duration::from_millis(50);
 
 /// When the loop ends.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -40,22 +38,30 @@ pub(super) enum Mode {
     UntilStopped,
 }
 
-enum Finished {
+/// A job that ended.
+pub(super) enum Finished {
     Pull { request: u64, result: Result<u64> },
+    Tidied(Result<()>),
     Probe(std::result::Result<(), ProviderError>),
     Step { work: u64, index: usize, node: NodeId, result: Result<Outcome> },
 }
 
-struct Drive<'e> {
-    engine: &'e Engine,
-    mode: Mode,
-    jobs: FuturesUnordered<BoxFuture<'e, Finished>>,
+/// The state of a running loop.
+pub(super) struct Drive<'e> {
+    pub(super) engine: &'e Engine,
+    pub(super) mode: Mode,
+    pub(super) jobs: FuturesUnordered<BoxFuture<'e, Finished>>,
     calls: usize,
-    contacting: bool,
+    /// A pull or a probe runs.
+    pub(super) contacting: bool,
     work: Option<Work>,
-    next_due: Option<Timestamp>,
-    notice: Option<BoxFuture<'e, std::result::Result<(), ProviderError>>>,
-    rounds: u64,
+    /// When a node that waits for its time may go on.
+    pub(super) next_due: Option<Timestamp>,
+    /// The question that is open at the provider.
+    pub(super) notice: Option<BoxFuture<'e, std::result::Result<(), ProviderError>>>,
+    /// Plans since something new came from outside.
+    pub(super) rounds: u64,
+    is_tidy: bool,
     last_plan: Option<Instant>,
     report: CycleReport,
 }
@@ -83,6 +89,7 @@ impl Engine {
             next_due: None,
             notice: None,
             rounds: 0,
+            is_tidy: false,
             last_plan: None,
             report: CycleReport::default(),
         };
@@ -105,7 +112,7 @@ impl Drive<'_> {
             }
             self.contact();
             self.work_on()?;
-            if self.is_quiet() {
+            if self.is_quiet() && !self.tidy() {
                 self.publish()?;
                 if self.mode == Mode::UntilQuiet {
                     return Ok(());
@@ -113,6 +120,16 @@ impl Drive<'_> {
             }
             self.wait(&mut stop).await?;
         }
+    }
+
+    /// Once after every burst of work: bytes that nobody needs any more are collected. True if that began now.
+    fn tidy(&mut self) -> bool {
+        let engine = self.engine;
+        let begins = !std::mem::replace(&mut self.is_tidy, true);
+        if begins {
+            self.jobs.push(Box::pin(async move { Finished::Tidied(engine.collect().await) }));
+        }
+        begins
     }
 
     /// Starts a pull or a probe if one is due.
@@ -206,6 +223,7 @@ impl Drive<'_> {
         self.work = Some(work);
         self.next_due = next_due;
         self.last_plan = Some(now);
+        self.is_tidy = false;
         Ok(true)
     }
 
@@ -216,25 +234,26 @@ impl Drive<'_> {
         let busy: BTreeSet<NodeId> = engine.state().active.keys().copied().collect();
         let limit = engine.provider.capabilities().limits.parallel_calls.max(1);
         let mut batch = Vec::new();
-        for index in work.startable(&busy) {
+        for index in work.startable(&busy, LOCAL_BATCH) {
             let Some((planned, expected)) = work.step(index) else { continue };
-            let (planned, expected) = (planned.clone(), expected.clone());
-            if is_local(&planned.step, &expected) && !engine.must_keep(&planned)? {
-                batch.push((index, planned, expected));
-                if batch.len() >= LOCAL_BATCH {
-                    break;
-                }
-            } else if self.calls < limit {
-                self.calls += 1;
-                work.started(index);
-                let (id, node) = (work.id, planned.node);
-                let active = Active { action: action(&planned.step), sent: Arc::default(), total: 0 };
-                engine.state().active.insert(node, active);
-                self.jobs.push(Box::pin(async move {
-                    let result = engine.run_apart(&planned, &expected).await;
-                    Finished::Step { work: id, index, node, result }
-                }));
+            let is_together = is_local(&planned.step, expected) && !engine.must_keep(planned)?;
+            if !is_together && self.calls >= limit {
+                continue;
             }
+            let (planned, expected) = (planned.clone(), expected.clone());
+            work.started(index);
+            if is_together {
+                batch.push((index, planned, expected));
+                continue;
+            }
+            self.calls += 1;
+            let (id, node) = (work.id, planned.node);
+            let active = Active { action: action(&planned.step), sent: Arc::default(), total: 0 };
+            engine.state().active.insert(node, active);
+            self.jobs.push(Box::pin(async move {
+                let result = engine.run_apart(&planned, &expected).await;
+                Finished::Step { work: id, index, node, result }
+            }));
         }
         if batch.is_empty() {
             return Ok(false);
@@ -250,6 +269,7 @@ impl Drive<'_> {
 
     fn step_ended(&mut self, work: u64, index: usize, node: NodeId, result: Result<Outcome>) -> Result<()> {
         let done = matches!(result, Ok(Outcome::Done));
+        tracing::debug!(device = self.engine.config.device, work, index, %node, ?result, "step ended");
         match result {
             Ok(Outcome::Done) => {
                 self.report.done += 1;
@@ -318,125 +338,18 @@ impl Drive<'_> {
         Ok(())
     }
 
-    async fn wait(&mut self, stop: &mut Option<&mut watch::Receiver<bool>>) -> Result<()> {
-        self.listen();
-        let timer = self.timer();
-        let stopped = async {
-            match stop {
-                Some(stop) => {
-                    // An error means that nobody can stop us any more: the same as being told to.
-                    drop(stop.wait_for(|stop| *stop).await);
-                }
-                None => std::future::pending().await,
-            }
-        };
-        let noticed = async {
-            match &mut self.notice {
-                Some(notice) => notice.await,
-                None => std::future::pending().await,
-            }
-        };
-        let slept = async {
-            match timer {
-                Some(pause) => tokio::time::sleep(pause).await,
-                None => std::future::pending().await,
-            }
-        };
-        tokio::select! {
-            biased;
-            () = stopped => Ok(()),
-            Some(finished) = self.jobs.next() => self.finished(finished),
-            result = noticed => { self.notice = None; self.noticed(result); Ok(()) }
-            () = self.engine.wake.notified() => Ok(()),
-            () = slept => { self.timer_rang(); Ok(()) }
-        }
-    }
-
-    /// Keeps one question open at the provider: tell me when something changes.
-    fn listen(&mut self) {
-        if self.mode == Mode::UntilQuiet {
-            return;
-        }
-        let engine = self.engine;
-        {
-            let state = engine.state();
-            if state.paused || state.told_offline || state.reach != Reach::Online || !state.has_pulled {
-                self.notice = None;
-                return;
-            }
-            if self.notice.is_some() || self.contacting || state.pulled != state.pull_wanted {
-                return;
-            }
-        }
-        let Ok(Some(cursor)) = engine.catalog.read(|view| Ok(view.feed()?.cursor)) else { return };
-        self.notice = Some(Box::pin(async move {
-            match engine.provider.capabilities().change_feed {
-                ChangeFeed::Notified => engine.provider.wait_for_changes(&cursor, LONGEST_WAIT).await,
-                ChangeFeed::Polled(every) => {
-                    tokio::time::sleep(every).await;
-                    Ok(())
-                }
-            }
-        }));
-    }
-
-    fn noticed(&mut self, result: std::result::Result<(), ProviderError>) {
-        match result {
-            Ok(()) => {}
-            // The pull that follows finds out and lists everything.
-            Err(error) if error.kind == ErrorKind::CursorReset => {}
-            Err(error) => self.engine.pull_failed(&SyncError::Provider(error)),
-        }
-        self.engine.want_pull();
-    }
-
-    /// How long nothing has to be done by the clock.
-    fn timer(&self) -> Option<Duration> {
-        if self.mode == Mode::UntilQuiet {
-            return None;
-        }
-        let state = self.engine.state();
-        let now = self.engine.clock.monotonic();
-        if state.paused || state.told_offline {
-            return None;
-        }
-        let mut pause: Option<Duration> = None;
-        let mut at_most = |wait: Duration| pause = Some(pause.map_or(wait, |pause| pause.min(wait)));
-        match &state.reach {
-            Reach::Lost(lost) => at_most(lost.next_probe.saturating_duration_since(now)),
-            Reach::Online => {
-                if let Some(due) = self.next_due {
-                    at_most(due.since(self.engine.clock.now()));
-                }
-                if let Some(last) = state.last_pull {
-                    at_most((last + self.engine.config.pull_every).saturating_duration_since(now));
-                }
-                if let Some(until) = state.pull_not_before {
-                    at_most(until.saturating_duration_since(now));
-                }
-                if state.kicked && state.has_pulled {
-                    at_most(KICK_GAP);
-                }
-            }
-        }
-        // A clock that stands still must not make a busy loop.
-        pause.map(|pause| pause.max(Duration::from_millis(1)))
-    }
-
-    fn timer_rang(&mut self) {
-        if self.next_due.is_some_and(|due| due <= self.engine.clock.now()) {
-            self.next_due = None;
-            self.rounds = 0;
-            self.engine.state().replan = true;
-        }
-    }
-
-    fn finished(&mut self, finished: Finished) -> Result<()> {
+    pub(super) fn finished(&mut self, finished: Finished) -> Result<()> {
         match finished {
             Finished::Step { work, index, node, result } => {
                 self.calls -= 1;
                 self.engine.state().active.remove(&node);
                 self.step_ended(work, index, node, result)
+            }
+            Finished::Tidied(result) => {
+                if let Err(error) = result {
+                    tracing::warn!(error = super::failure::chain(&error), "bytes that nobody needs stay for now");
+                }
+                Ok(())
             }
             Finished::Probe(result) => {
                 self.contacting = false;

@@ -17,7 +17,7 @@ use super::ports::{Hydrate, LocalTree};
 use crate::catalog::Catalog;
 use crate::content::ContentStore;
 use crate::provider::Provider;
-use crate::types::{Clock, ContentHash, NameRules, NodeId, StagedId, Timestamp};
+use crate::types::{Clock, NameRules, NodeId, Timestamp};
 
 /// Settings of one vault's engine.
 #[derive(Clone, Debug)]
@@ -153,8 +153,6 @@ pub(super) struct State {
     pub(super) feed_problems: Vec<String>,
     /// The last failure that concerns the whole vault.
     pub(super) problem: Option<String>,
-    /// Hashes of staged bytes, with their generation.
-    hashes: BTreeMap<StagedId, (ContentHash, u64)>,
     /// Steps of a node in a row that did not get on, without an error.
     pub(super) restless: BTreeMap<NodeId, u32>,
 }
@@ -220,19 +218,6 @@ impl Engine {
         }
         self.state().feed_problems = problems;
         self.events.send(EventKind::Problem, None);
-    }
-
-    pub(super) fn remembered_hash(&self, id: StagedId) -> Option<(ContentHash, u64)> {
-        self.state().hashes.get(&id).copied()
-    }
-
-    pub(super) fn remember_hash(&self, id: StagedId, found: (ContentHash, u64)) {
-        let mut state = self.state();
-        // A bound without bookkeeping: what is forgotten is hashed again.
-        if state.hashes.len() > 10_000 {
-            state.hashes.clear();
-        }
-        state.hashes.insert(id, found);
     }
 
     /// Counts the bytes of an upload that runs.

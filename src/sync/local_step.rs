@@ -159,7 +159,7 @@ impl Engine {
             return Ok(Outcome::Deferred);
         }
         if let LocalContent::Staged { staged, .. } = local.content {
-            if !self.is_proven_unchanged(txn, node, staged)? {
+            if !is_unchanged(txn, node, staged)? {
                 self.drop_kept(kept);
                 return Ok(Outcome::Stale);
             }
@@ -209,8 +209,7 @@ impl Engine {
             return Ok(Outcome::Stale);
         }
         if let LocalContent::Staged { staged, .. } = local.content {
-            let generation = self.content.staged(staged)?.generation();
-            if kept.as_ref().and_then(|kept| kept.generation) != Some(generation) {
+            if !kept.as_ref().is_some_and(|kept| kept.is_of(staged)) {
                 self.drop_kept(kept);
                 return Ok(Outcome::Stale);
             }
@@ -222,25 +221,6 @@ impl Engine {
         }
         remove_from_mount(txn, announce, &local)?;
         Ok(Outcome::Done)
-    }
-
-    /// True if staged bytes are known to be S's, of the generation that they have now. Otherwise the stored hash is forgotten, so that
-    /// the planner asks for it again.
-    fn is_proven_unchanged(&self, txn: &Txn<'_>, node: NodeId, staged: StagedId) -> Result<bool> {
-        let file = self.content.staged(staged)?;
-        let now = self.remembered_hash(staged).filter(|(_, generation)| file.generation() == *generation);
-        let synced = match txn.synced(node)?.map(|row| row.body) {
-            Some(SyncedBody::File(version)) => version.hash,
-            Some(SyncedBody::Folder | SyncedBody::Symlink { .. }) | None => None,
-        };
-        if now.is_some() && now.map(|(hash, _)| hash) == synced {
-            return Ok(true);
-        }
-        if let Some(mut row) = txn.staged(staged)? {
-            row.hashed = None;
-            txn.put_staged(&row)?;
-        }
-        Ok(false)
     }
 
     /// Attributes of a node that comes from the provider.
@@ -255,6 +235,16 @@ impl Engine {
             Attr { mode, uid, gid, rdev: 0, special: 0, size: 0, atime: now, mtime: now, ctime: now, btime: now };
         changed_attr(blank, remote, now)
     }
+}
+
+/// True if staged bytes are S's. Only while nobody has them open for writing: whoever writes clears the stored hash.
+fn is_unchanged(txn: &Txn<'_>, node: NodeId, staged: StagedId) -> Result<bool> {
+    let hashed = txn.staged(staged)?.and_then(|row| row.hashed);
+    let synced = match txn.synced(node)?.map(|row| row.body) {
+        Some(SyncedBody::File(version)) => version.hash,
+        Some(SyncedBody::Folder | SyncedBody::Symlink { .. }) | None => None,
+    };
+    Ok(hashed.is_some() && hashed == synced)
 }
 
 /// L has R's content now: S holds it, too, at the place that S already remembers, or at R's.

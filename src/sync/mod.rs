@@ -35,6 +35,7 @@ mod status;
 mod step;
 mod trees;
 mod upload;
+mod wait;
 mod work;
 
 pub use engine::{Engine, EngineConfig, EngineParts};

@@ -2,10 +2,10 @@
 //!
 //! What a step does to the trees, in one transaction with what it did to the world:
 //! - A plan holds at most one step per node; what is left of a decision is planned again from the trees that the step left behind.
-//! - Whenever a step leaves L and R agreeing on a node's place, S takes that place; the same for its content. A node that L and R
-//!   both lack loses its S row, unless S still has rows below it ([`Step::DropSynced`] follows then).
+//! - Whenever a step leaves L and R agreeing on a node's place, S takes that place; the same for its content; a missing row is
+//!   written once they agree on both. A node that L and R both lack loses its S row.
 //! - A move that gives a file another revision changes no bytes: where L (clean) and S had the old revision they get the new one.
-//! - S rows are written only where S already holds (or an earlier step of `after` writes) the parent.
+//! - S is a set of memories, not a tree: a row may outlive its folder's row, and two may remember one place.
 //! - Names that differ only in Unicode normalisation are one name wherever the provider takes them for one: such a difference
 //!   between L and R is left alone.
 //! - A name for which [`is_aside`] holds is on its way somewhere else: it is no place that anybody chose.
@@ -127,8 +127,7 @@ pub struct DeleteGuard {
 }
 
 /// One step. Each is conditional on the rows that it was planned from ([`Planned::node`]'s three sides, and those of the node that it
-/// adopts): the executor re-reads them
-/// inside its transaction and drops the step, without error, if they differ.
+/// adopts): the executor re-reads them inside its transaction and drops the step, without error, if they differ.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Step {
     /// Compute the hash of staged bytes, so that equality with R or S can be decided. Afterwards plan again.
@@ -171,9 +170,8 @@ pub enum Step {
         /// Where the local bytes go.
         ours: Place,
     },
-    /// L and R made the same thing at the same place: `node` (without R row) takes over the rows of R and, if there is one, of S of
-    /// `remote` (without L row), which disappears. What R and S have below `remote` is below `node` from then on. If `remote` has no
-    /// S row, `node` keeps its own.
+    /// L and R made the same thing at the same place: `node` (without R row) takes over the R row of `remote` (in R only), which
+    /// disappears. What R has below `remote` is below `node` from then on. An S row of `node` stays.
     Adopt {
         /// The node that R knows.
         remote: NodeId,

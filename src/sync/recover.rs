@@ -8,16 +8,18 @@
 //! - After the catalog was lost, bytes wait until everything was listed, and are then attached by their records ([`super::rebuild`]).
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use super::agree::agree;
+use super::engine::Engine;
 use super::error::Result;
 use super::rebuild::REBUILD_PENDING;
 use crate::catalog::{
     Catalog, CatalogError, ConflictRow, HistoryReason, HistoryRow, LocalContent, LocalRow, Opened, StagedRow,
     SyncedBody, Txn,
 };
-use crate::content::ContentStore;
-use crate::types::{NameRules, NodeId, StagedId};
+use crate::content::{ContentError, ContentStore};
+use crate::types::{ByteRange, NameRules, NodeId, StagedId};
 
 /// What recovery did.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -63,12 +65,7 @@ pub fn recover(
                 owned.insert(row.id, row.node);
             }
             Some(_) | None => {
-                let kept = on_disk.contains(&row.id) && keep_orphan(catalog, content, row.id, Some(row.node))?;
-                *(if kept { &mut found.kept } else { &mut found.dropped }) += 1;
-                catalog.write(|txn| {
-                    txn.remove_staged(row.id)?;
-                    txn.forget_node_if_absent(row.node)
-                })?;
+                found.count(collect_one(catalog, content, row.id, row.node)?);
                 owned.insert(row.id, row.node);
             }
         }
@@ -77,10 +74,87 @@ pub fn recover(
         if found.rebuilding && content.record(id)?.is_some() {
             continue;
         }
-        let kept = keep_orphan(catalog, content, id, None)?;
-        *(if kept { &mut found.kept } else { &mut found.dropped }) += 1;
+        // A row of nobody's, so that bytes that cannot be kept yet are not forgotten.
+        catalog.write(|txn| {
+            let (size, created) = (0, txn.now());
+            txn.put_staged(&StagedRow { id, node: NodeId::ROOT, size, hashed: None, session: None, created })
+        })?;
+        found.count(collect_one(catalog, content, id, NodeId::ROOT)?);
     }
     Ok(found)
+}
+
+impl Engine {
+    /// Collects staged bytes whose node was deleted or got other content, once nobody has them open any more.
+    pub(super) async fn collect(&self) -> Result<()> {
+        for row in self.catalog.read(|view| view.all_staged())? {
+            let local = self.catalog.read(|view| view.local(row.node))?;
+            if local.is_some_and(|local| is_content_of(&local, row.id)) {
+                continue;
+            }
+            match self.content.staged(row.id) {
+                Ok(file) if self.content.record(row.id)?.is_some() => {
+                    if let Err(error) = self.complete(&file).await {
+                        // What they were an edit of cannot be had now, or any more: they stay until it can.
+                        tracing::warn!(%error, id = %row.id, "bytes without an owner are incomplete");
+                        continue;
+                    }
+                }
+                Ok(_) | Err(ContentError::StagedMissing(_)) => {}
+                Err(error) => return Err(error.into()),
+            }
+            collect_one(&self.catalog, &self.content, row.id, row.node)?;
+        }
+        Ok(())
+    }
+}
+
+/// Bytes that no row of L names: to history if they were promised to anybody, else away; and their row. Those that somebody has open,
+/// and those that are incomplete, stay for later.
+fn collect_one(catalog: &Catalog, content: &ContentStore, id: StagedId, node: NodeId) -> Result<Collected> {
+    let collected = match content.staged(id) {
+        // Without a row in L nobody can come to hold them.
+        Ok(file) if Arc::strong_count(&file) > 1 => return Ok(Collected::Left),
+        Ok(file) => match content.record(id)? {
+            Some(_) if !file.missing(ByteRange::new(0, file.size())).is_empty() => return Ok(Collected::Left),
+            Some(record) => {
+                let (name, size) = (content.keep_staged(&file)?, file.size());
+                let reason =
+                    if node == NodeId::ROOT { HistoryReason::Recovered } else { HistoryReason::DeletedUnsynced };
+                catalog.write(|txn| {
+                    let (path, kept_at) = (record.path, txn.now());
+                    txn.add_history(&HistoryRow { id: 0, node, path, reason, size, file: name, kept_at })
+                })?;
+                Collected::Kept
+            }
+            None => Collected::Dropped,
+        },
+        Err(ContentError::StagedMissing(_)) => Collected::Dropped,
+        Err(error) => return Err(error.into()),
+    };
+    content.discard(id)?;
+    catalog.write(|txn| {
+        txn.remove_staged(id)?;
+        txn.forget_node_if_absent(node)
+    })?;
+    Ok(collected)
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Collected {
+    Kept,
+    Dropped,
+    Left,
+}
+
+impl Recovered {
+    fn count(&mut self, collected: Collected) {
+        match collected {
+            Collected::Kept => self.kept += 1,
+            Collected::Dropped => self.dropped += 1,
+            Collected::Left => {}
+        }
+    }
 }
 
 fn is_content_of(row: &LocalRow, id: StagedId) -> bool {
@@ -112,33 +186,6 @@ fn refresh_row(catalog: &Catalog, content: &ContentStore, row: &StagedRow, local
         Ok::<_, CatalogError>(())
     })?;
     Ok(is_behind)
-}
-
-/// Moves bytes without an owner to history if they were promised to anybody. True if they were.
-fn keep_orphan(catalog: &Catalog, content: &ContentStore, id: StagedId, node: Option<NodeId>) -> Result<bool> {
-    let Some(record) = content.record(id)? else {
-        content.discard(id)?;
-        return Ok(false);
-    };
-    let file = content.staged(id)?;
-    let (size, is_whole) = (file.size(), file.overlay_base().is_none());
-    if !is_whole {
-        // Blocks that were never written are the base version's, which the provider has or had: alone they mean nothing.
-        tracing::warn!(%id, path = record.path, "recovered bytes of an edited file are incomplete");
-    }
-    let name = content.keep_staged(&file)?;
-    catalog.write(|txn| {
-        txn.add_history(&HistoryRow {
-            id: 0,
-            node: node.unwrap_or(NodeId::ROOT),
-            path: record.path,
-            reason: if node.is_some() { HistoryReason::DeletedUnsynced } else { HistoryReason::Recovered },
-            size,
-            file: name,
-            kept_at: txn.now(),
-        })
-    })?;
-    Ok(true)
 }
 
 /// A row whose bytes are gone. After a rebuild from a backup the bytes may simply have been uploaded since: no conflict then.

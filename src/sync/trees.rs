@@ -122,6 +122,8 @@ pub(crate) struct Gathered {
     pub(crate) rows: BTreeMap<NodeId, Sides>,
     /// Dirty nodes in it.
     pub(crate) dirty: BTreeMap<NodeId, DirtyRow>,
+    /// Dirty nodes that no tree has any more.
+    pub(crate) absent: Vec<NodeId>,
     /// When a node that is blocked by time becomes free.
     pub(crate) next_due: Option<Timestamp>,
     /// What the user wants first.
@@ -133,13 +135,16 @@ pub(crate) struct Gathered {
 /// Builds the trees for every dirty node. Who has what open is added by [`Gathered::mark_open`], outside of any transaction.
 pub(crate) fn gather(view: &View<'_>, around: &Surroundings<'_>) -> Result<Gathered> {
     let mut closure = Closure { view, names: around.names, rows: BTreeMap::new() };
-    let mut dirty = BTreeMap::new();
+    let (mut dirty, mut absent) = (BTreeMap::new(), Vec::new());
     let mut arrivals = 0;
     for row in view.dirty()? {
         if row.node == NodeId::ROOT {
             continue;
         }
-        let Some(found) = sides(view, row.node)? else { continue };
+        let Some(found) = sides(view, row.node)? else {
+            absent.push(row.node);
+            continue;
+        };
         if found.local.is_none() && found.synced.is_none() {
             arrivals += 1;
             if arrivals > ARRIVALS_PER_PLAN {
@@ -169,6 +174,7 @@ pub(crate) fn gather(view: &View<'_>, around: &Surroundings<'_>) -> Result<Gathe
         trees,
         rows,
         dirty,
+        absent,
         next_due,
         priorities: priorities.map(|(node, state)| (node, state.priority)).collect(),
         total_nodes: view.totals()?.0,

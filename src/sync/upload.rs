@@ -80,14 +80,14 @@ impl Engine {
     /// `HashLocal`.
     pub(super) async fn hash_local(&self, node: NodeId) -> Result<Outcome> {
         let Some(file) = self.staged_of(node)? else { return Ok(Outcome::Stale) };
-        let Some((hash, generation)) = self.hash_now(&file).await? else { return Ok(Outcome::Stale) };
+        let Some((hash, generation)) = self.hash_now(node, &file).await? else { return Ok(Outcome::Stale) };
         Ok(if self.store_hash(node, &file, hash, generation)? { Outcome::Done } else { Outcome::Stale })
     }
 
     /// Completes and hashes; `None` if somebody wrote meanwhile.
-    async fn hash_now(&self, file: &Arc<StagedFile>) -> Result<Option<(ContentHash, u64)>> {
+    async fn hash_now(&self, node: NodeId, file: &Arc<StagedFile>) -> Result<Option<(ContentHash, u64)>> {
         self.complete(file).await?;
-        match self.hashed(file).await {
+        match self.hashed(node, file).await {
             Ok(found) => Ok(Some(found)),
             Err(SyncError::Content(ContentError::Superseded(_))) => Ok(None),
             Err(error) => Err(error),
@@ -97,7 +97,7 @@ impl Engine {
     /// `MarkSynced` of a staged file: its bytes are already at the provider.
     pub(super) async fn mark_synced_staged(&self, node: NodeId) -> Result<Outcome> {
         let Some(file) = self.staged_of(node)? else { return Ok(Outcome::Stale) };
-        let Some((hash, generation)) = self.hash_now(&file).await? else { return Ok(Outcome::Stale) };
+        let Some((hash, generation)) = self.hash_now(node, &file).await? else { return Ok(Outcome::Stale) };
         let remote = self.catalog.read(|view| view.remote(node))?;
         let Some(version) = remote.as_ref().and_then(version_of) else { return Ok(Outcome::Stale) };
         if version.hash != Some(hash) || version.size != file.size() {
@@ -249,7 +249,7 @@ impl Engine {
             return self.ready_clean(node, version, row.attr.mtime).await.map(Some);
         }
         let Some(file) = self.staged_of(node)? else { return Ok(None) };
-        let Some((hash, generation)) = self.hash_now(&file).await? else { return Ok(None) };
+        let Some((hash, generation)) = self.hash_now(node, &file).await? else { return Ok(None) };
         if !self.store_hash(node, &file, hash, generation)? {
             return Ok(None);
         }

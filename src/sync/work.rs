@@ -7,6 +7,7 @@ use super::engine::Engine;
 use super::error::Result;
 use super::plan::{Content, DeleteGuard, Plan, Planned, Policy, Step};
 use super::planner;
+use super::step::is_local;
 use super::trees::{Gathered, Sides, Surroundings, gather, sides};
 use crate::types::{NodeId, Timestamp};
 
@@ -18,11 +19,21 @@ pub(super) struct Work {
     pub(super) id: u64,
     steps: Vec<Planned>,
     states: Vec<StepState>,
+    /// Steps that wait for this one.
+    dependents: Vec<Vec<usize>>,
+    /// How many steps each one still waits for.
+    waits_for: Vec<usize>,
+    /// Steps that nothing keeps back, most urgent first.
+    ready: BTreeSet<Urgency>,
+    running: usize,
     rows: BTreeMap<NodeId, Sides>,
     priorities: BTreeMap<NodeId, i32>,
     /// True once a step changed something, or found that something had changed.
     pub(super) moved_on: bool,
 }
+
+/// What comes first: steps that need nobody else, then the user's priority, the kind of step, the size, and the place in the plan.
+type Urgency = (bool, Reverse<i32>, u8, u64, usize);
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum StepState {
@@ -34,32 +45,39 @@ enum StepState {
 
 impl Work {
     fn new(id: u64, plan: Plan, gathered: Gathered) -> Self {
-        let states = vec![StepState::Waiting; plan.steps.len()];
+        let count = plan.steps.len();
         let Gathered { rows, priorities, .. } = gathered;
-        Self { id, steps: plan.steps, states, rows, priorities, moved_on: false }
-    }
-
-    /// Steps that may start now, the most urgent first. Steps whose predecessors were lost are lost with them.
-    pub(super) fn startable(&mut self, busy: &BTreeSet<NodeId>) -> Vec<usize> {
-        let mut ready = Vec::new();
-        for (index, planned) in self.steps.iter().enumerate() {
-            if self.states[index] != StepState::Waiting {
-                continue;
+        let mut work = Self {
+            id,
+            states: vec![StepState::Waiting; count],
+            dependents: vec![Vec::new(); count],
+            waits_for: plan.steps.iter().map(|planned| planned.after.len()).collect(),
+            steps: plan.steps,
+            ready: BTreeSet::new(),
+            running: 0,
+            rows,
+            priorities,
+            moved_on: false,
+        };
+        for index in 0..count {
+            for before in &work.steps[index].after {
+                work.dependents[*before].push(index);
             }
-            if planned.after.iter().any(|before| self.states[*before] == StepState::Lost) {
-                self.states[index] = StepState::Lost;
-            } else if planned.after.iter().all(|before| self.states[*before] == StepState::Done)
-                && !busy.contains(&planned.node)
-            {
-                ready.push(index);
+            if work.waits_for[index] == 0 {
+                work.ready.insert(work.urgency(index));
             }
         }
-        ready.sort_by_cached_key(|index| self.urgency(*index));
-        ready
+        work
+    }
+
+    /// Up to `limit` steps that may start now, the most urgent first.
+    pub(super) fn startable(&self, busy: &BTreeSet<NodeId>, limit: usize) -> Vec<usize> {
+        let free = self.ready.iter().map(|(_, _, _, _, index)| *index);
+        free.filter(|index| !busy.contains(&self.steps[*index].node)).take(limit).collect()
     }
 
     /// What the user wants first, then calls without bytes, then small JSON, then by size.
-    fn urgency(&self, index: usize) -> (Reverse<i32>, u8, u64, usize) {
+    fn urgency(&self, index: usize) -> Urgency {
         let planned = &self.steps[index];
         let priority = self.priorities.get(&planned.node).copied().unwrap_or(0);
         let local = self.rows.get(&planned.node).and_then(|found| found.local.as_ref());
@@ -83,7 +101,8 @@ impl Work {
             | Step::Adopt { .. }
             | Step::DropSynced => 0,
         };
-        (Reverse(priority), class, if class == 0 { 0 } else { size }, index)
+        let is_local = self.rows.get(&planned.node).is_some_and(|found| is_local(&planned.step, found));
+        (!is_local, Reverse(priority), class, if class == 0 { 0 } else { size }, index)
     }
 
     /// The step and the rows it was planned from.
@@ -93,16 +112,34 @@ impl Work {
     }
 
     pub(super) fn started(&mut self, index: usize) {
+        let urgency = self.urgency(index);
+        self.ready.remove(&urgency);
         self.states[index] = StepState::Running;
+        self.running += 1;
     }
 
+    /// A step that was started ended. What waited for one that was not done is lost with it.
     pub(super) fn ended(&mut self, index: usize, done: bool) {
-        self.states[index] = if done { StepState::Done } else { StepState::Lost };
         self.moved_on = true;
+        self.running -= 1;
+        self.states[index] = if done { StepState::Done } else { StepState::Lost };
+        let mut ended = vec![index];
+        while let Some(index) = ended.pop() {
+            let is_done = self.states[index] == StepState::Done;
+            for dependent in std::mem::take(&mut self.dependents[index]) {
+                self.waits_for[dependent] -= 1;
+                if !is_done && self.states[dependent] == StepState::Waiting {
+                    self.states[dependent] = StepState::Lost;
+                    ended.push(dependent);
+                } else if self.states[dependent] == StepState::Waiting && self.waits_for[dependent] == 0 {
+                    self.ready.insert(self.urgency(dependent));
+                }
+            }
+        }
     }
 
     pub(super) fn is_running(&self) -> bool {
-        self.states.contains(&StepState::Running)
+        self.running > 0
     }
 }
 
@@ -143,11 +180,11 @@ impl Engine {
     /// Plans, clears the marks of what turned out to agree, and returns the work and when something blocked becomes free.
     pub(super) fn plan_work(&self, id: u64) -> Result<(Work, Option<Timestamp>)> {
         let Drawn { plan, gathered } = self.draw()?;
-        let settled: Vec<NodeId> =
-            plan.settled.iter().copied().filter(|node| gathered.dirty.contains_key(node)).collect();
-        if !settled.is_empty() {
+        let is_marked = |node: &NodeId| gathered.dirty.contains_key(node);
+        let settled: Vec<NodeId> = plan.settled.iter().copied().filter(is_marked).collect();
+        if !settled.is_empty() || !gathered.absent.is_empty() {
             self.catalog.write(|txn| {
-                for node in settled {
+                for node in settled.into_iter().chain(gathered.absent.iter().copied()) {
                     if sides(txn, node)?.as_ref() == gathered.rows.get(&node) {
                         txn.clear_dirty(node)?;
                     }
@@ -156,6 +193,7 @@ impl Engine {
             })?;
         }
         self.note_guarded(&plan)?;
+        tracing::debug!(device = self.config.device, steps = ?plan.steps, "planned");
         let next_due = gathered.next_due;
         Ok((Work::new(id, plan, gathered), next_due))
     }

@@ -12,7 +12,7 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use rand::rngs::StdRng;
-use rand::{Rng, RngExt, SeedableRng};
+use rand::{RngExt, SeedableRng};
 
 use support::Device;
 use workload::Workload;
@@ -42,6 +42,7 @@ fn nothing_acknowledged_is_lost_by_kills() {
         let done = workload.run_until_the_mount_dies();
         drop(stop);
         killer.join().unwrap();
+        device.await_death();
         device.mount();
         workload.verify(&format!("after kill {} of {kills} (seed {seed}, {done} operations in this round)", kill + 1));
     }

@@ -20,11 +20,20 @@ pub(crate) struct Workload {
     /// States that a crash in the operation under way may leave.
     allowed: Vec<State>,
     acknowledged: u64,
+    /// The operation under way, for messages.
+    under_way: String,
 }
 
 impl Workload {
     pub(crate) fn new(root: PathBuf, seed: u64) -> Self {
-        Self { root, random: StdRng::seed_from_u64(seed), state: State::new(), allowed: Vec::new(), acknowledged: 0 }
+        Self {
+            root,
+            random: StdRng::seed_from_u64(seed),
+            state: State::new(),
+            allowed: Vec::new(),
+            acknowledged: 0,
+            under_way: String::new(),
+        }
     }
 
     pub(crate) fn acknowledged(&self) -> u64 {
@@ -41,7 +50,8 @@ impl Workload {
                     let expected = [libc::ENOTCONN, libc::ECONNABORTED, libc::EIO, libc::EINTR, libc::ENODEV];
                     assert!(
                         error.raw_os_error().is_some_and(|errno| expected.contains(&errno)),
-                        "an operation failed with {error} while the daemon was alive"
+                        "{} failed with {error} while the daemon was alive",
+                        self.under_way
                     );
                     return self.acknowledged - before;
                 }
@@ -97,6 +107,7 @@ impl Workload {
     fn write_new(&mut self) -> io::Result<()> {
         let (name, bytes) = (self.new_name(), self.bytes());
         let path = self.root.join(&name);
+        self.under_way = format!("write {name}");
         let mut after = self.state.clone();
         after.insert(name.clone(), bytes.clone());
         // Cutting an existing file is acknowledged before the write: states in between are allowed until close returns.
@@ -114,6 +125,7 @@ impl Workload {
     fn append(&mut self, files: &[String]) -> io::Result<()> {
         let (name, bytes) = (self.pick(files), self.bytes());
         let path = self.root.join(&name);
+        self.under_way = format!("append to {name}");
         let mut after = self.state.clone();
         after.get_mut(&name).unwrap().extend_from_slice(&bytes);
         self.acknowledge(after, move || {
@@ -128,6 +140,7 @@ impl Workload {
         let (name, bytes) = (self.pick(files), self.bytes());
         let (path, beside_name) = (self.root.join(&name), format!("{name} being saved"));
         let beside = self.root.join(&beside_name);
+        self.under_way = format!("save {name}");
         let mut written = self.state.clone();
         written.insert(beside_name.clone(), bytes.clone());
         let mut empty = self.state.clone();
@@ -146,6 +159,7 @@ impl Workload {
     fn rename(&mut self, files: &[String]) -> io::Result<()> {
         let (from, to) = (self.pick(files), self.new_name());
         let (old, new) = (self.root.join(&from), self.root.join(&to));
+        self.under_way = format!("rename {from} to {to}");
         let mut after = self.state.clone();
         let bytes = after.remove(&from).unwrap();
         after.insert(to, bytes);
@@ -155,6 +169,7 @@ impl Workload {
     fn delete(&mut self, files: &[String]) -> io::Result<()> {
         let name = self.pick(files);
         let path = self.root.join(&name);
+        self.under_way = format!("delete {name}");
         let mut after = self.state.clone();
         after.remove(&name);
         self.acknowledge(after, move || fs::remove_file(path))
@@ -179,6 +194,7 @@ impl Workload {
         }
         let from = self.pick(&folders);
         let (old, new) = (self.root.join(&from), self.root.join(&to));
+        self.under_way = format!("rename {from} to {to}");
         let after = self
             .state
             .iter()
@@ -229,7 +245,22 @@ impl Workload {
                 (Some(_), Some(_)) | (None, None) => {}
             }
         }
-        lines.push(format!("{} states were allowed", self.allowed.len()));
+        for (at, allowed) in self.allowed.iter().enumerate() {
+            for name in allowed.keys().chain(found.keys()).collect::<std::collections::BTreeSet<_>>() {
+                let (wanted, got) = (allowed.get(name), found.get(name));
+                if wanted != got {
+                    let len = |bytes: Option<&Vec<u8>>| {
+                        bytes.map_or("absent".to_owned(), |bytes| format!("{} bytes", bytes.len()))
+                    };
+                    let first = wanted.zip(got).map(|(wanted, got)| wanted.iter().zip(got).position(|(a, b)| a != b));
+                    lines.push(format!(
+                        "allowed state {at}: {name}: {}, found {}, first difference {first:?}",
+                        len(wanted),
+                        len(got)
+                    ));
+                }
+            }
+        }
         lines.join("\n")
     }
 }

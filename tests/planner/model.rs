@@ -231,7 +231,10 @@ impl World {
             Step::KeepBoth { ours } => self.keep_both(node, ours),
             Step::Adopt { remote } => self.adopt(node, *remote),
             Step::MarkSynced => self.mark_synced(node),
-            Step::DropSynced => self.drop_base(node),
+            Step::DropSynced => {
+                self.trees.get_mut(&node).expect("a known node").synced = None;
+                Ok(())
+            }
         };
         self.trees.retain(|_, node| node.local.is_some() || node.remote.is_some() || node.synced.is_some());
         done.err().unwrap_or(End::Done)
@@ -261,20 +264,8 @@ impl World {
         Ok(())
     }
 
-    /// Writes an S row, as strict as the catalog: the parent is there, and there is no cycle.
-    fn put_base(&mut self, node: NodeId, side: Side) -> Result<(), End> {
-        let mut at = side.place.parent;
-        while at != NodeId::ROOT {
-            if at == node {
-                return refuse("S: a folder in itself");
-            }
-            match self.trees.get(&at).and_then(|parent| parent.synced.as_ref()) {
-                Some(parent) => at = parent.place.parent,
-                None => return refuse(format!("S: no folder {at}")),
-            }
-        }
+    fn put_base(&mut self, node: NodeId, side: Side) {
         self.trees.get_mut(&node).expect("a known node").synced = Some(side);
-        Ok(())
     }
 
     fn create_remote(&mut self, node: NodeId, place: &Place, content: Content) -> Result<(), End> {
@@ -292,7 +283,7 @@ impl World {
             .map(|local| local.place.clone());
         if !self.settings.lazy_base || elsewhere.is_some() {
             let place = elsewhere.unwrap_or_else(|| place.clone());
-            self.put_base(node, Side { place, ..row.clone() })?;
+            self.put_base(node, Side { place, ..row.clone() });
         }
         *self.side_mut(Tree::Remote, node) = Some(row);
         Ok(())
@@ -327,21 +318,22 @@ impl World {
         let version = self.version(node, ours.expect("local bytes"));
         self.side_mut(Tree::Remote, node).as_mut().expect("a remote row").content = version.clone();
         self.clean_local(node, version);
-        self.agree(node)
+        self.agree(node);
+        Ok(())
     }
 
     /// S takes what L and R agree on; a row that it does not have yet, once they agree on everything.
-    fn agree(&mut self, node: NodeId) -> Result<(), End> {
+    fn agree(&mut self, node: NodeId) {
         let trees = self.trees.get(&node).expect("a known node");
-        let (Some(local), Some(remote)) = (&trees.local, &trees.remote) else { return Ok(()) };
+        let (Some(local), Some(remote)) = (&trees.local, &trees.remote) else { return };
         if self.settings.lazy_base {
-            return Ok(());
+            return;
         }
         let one_place = same_place(&self.policy.names, &local.place, &remote.place);
         let one_content = compare(&local.content, &remote.content) == Sameness::Same;
         let base = match &trees.synced {
             None if one_place && one_content => remote.clone(),
-            None => return Ok(()),
+            None => return,
             Some(base) => {
                 let mut base = base.clone();
                 if one_place {
@@ -353,7 +345,7 @@ impl World {
                 base
             }
         };
-        self.put_base(node, base)
+        self.put_base(node, base);
     }
 
     fn move_remote(&mut self, node: NodeId, place: &Place) -> Result<(), End> {
@@ -372,10 +364,7 @@ impl World {
             self.new_revisions(node);
             self.carry_over(node, &row.content);
         }
-        if let Err(refused) = self.agree(node) {
-            *self.side_mut(Tree::Remote, node) = Some(row);
-            return Err(refused);
-        }
+        self.agree(node);
         Ok(())
     }
 
@@ -427,12 +416,10 @@ impl World {
         Ok(())
     }
 
-    /// S forgets what neither side has, unless it still has rows below.
+    /// S forgets what neither side has.
     fn base_of_nothing(&mut self, node: NodeId) {
-        let below =
-            self.trees.values().any(|other| other.synced.as_ref().is_some_and(|side| side.place.parent == node));
         let trees = self.trees.get_mut(&node).expect("a known node");
-        if trees.local.is_none() && trees.remote.is_none() && !below && !self.settings.lazy_base {
+        if trees.local.is_none() && trees.remote.is_none() && !self.settings.lazy_base {
             trees.synced = None;
         }
     }
@@ -445,7 +432,7 @@ impl World {
         self.arrive(Tree::Local, node, place)?;
         let elsewhere = !same_place(&self.policy.names, place, &remote.place);
         if !self.settings.lazy_base || elsewhere {
-            self.put_base(node, remote.clone())?;
+            self.put_base(node, remote.clone());
         }
         *self.side_mut(Tree::Local, node) = Some(Side { place: place.clone(), content: remote.content, rid: None });
         Ok(())
@@ -459,7 +446,8 @@ impl World {
         }
         let content = self.side(Tree::Remote, node).expect("a remote row").content.clone();
         self.clean_local(node, content);
-        self.agree(node)
+        self.agree(node);
+        Ok(())
     }
 
     fn move_local(&mut self, node: NodeId, place: &Place) -> Result<(), End> {
@@ -467,12 +455,8 @@ impl World {
             return violate("moved to a reserved name of another node");
         }
         self.arrive(Tree::Local, node, place)?;
-        let before = self.side(Tree::Local, node).expect("a local row").place.clone();
         self.side_mut(Tree::Local, node).as_mut().expect("a local row").place = place.clone();
-        if let Err(refused) = self.agree(node) {
-            self.side_mut(Tree::Local, node).as_mut().expect("a local row").place = before;
-            return Err(refused);
-        }
+        self.agree(node);
         Ok(())
     }
 
@@ -513,29 +497,25 @@ impl World {
         self.trees.insert(copy, NodeTrees { kind, local: Some(side), ..ABSENT });
         let content = self.side(Tree::Remote, node).expect("a remote row").content.clone();
         self.clean_local(node, content);
-        self.agree(node)
+        self.agree(node);
+        Ok(())
     }
 
     fn adopt(&mut self, node: NodeId, remote: NodeId) -> Result<(), End> {
         let (Some(here), Some(there)) = (self.trees.get(&node), self.trees.get(&remote)) else {
             return Err(End::Stale);
         };
-        if there.local.is_some() || here.remote.is_some() || (there.synced.is_some() && here.synced.is_some()) {
-            return violate("two nodes that both have a past are two");
+        if there.local.is_some() || here.remote.is_some() || there.synced.is_some() {
+            return violate("only what is in R alone is adopted");
         }
         if there.kind != here.kind || self.bytes(Tree::Local, node) != self.bytes(Tree::Remote, remote) {
             return violate("different things were adopted");
         }
         let row = self.side_mut(Tree::Remote, remote).take();
         *self.side_mut(Tree::Remote, node) = row;
-        let base = self.trees.get_mut(&remote).expect("a known node").synced.take();
-        let trees = self.trees.get_mut(&node).expect("a known node");
-        trees.synced = base.or(trees.synced.take());
-        for trees in self.trees.values_mut() {
-            for side in [&mut trees.remote, &mut trees.synced].into_iter().flatten() {
-                if side.place.parent == remote {
-                    side.place.parent = node;
-                }
+        for side in self.trees.values_mut().filter_map(|trees| trees.remote.as_mut()) {
+            if side.place.parent == remote {
+                side.place.parent = node;
             }
         }
         Ok(())
@@ -551,19 +531,8 @@ impl World {
         {
             return violate("marked as synced, but the sides differ");
         }
-        self.put_base(node, remote.clone())?;
+        self.put_base(node, remote.clone());
         self.clean_local(node, remote.content);
-        Ok(())
-    }
-
-    fn drop_base(&mut self, node: NodeId) -> Result<(), End> {
-        let mut others = self.trees.iter();
-        if let Some((child, _)) =
-            others.find(|(_, other)| other.synced.as_ref().is_some_and(|side| side.place.parent == node))
-        {
-            return refuse(format!("S: {node} still holds {child}"));
-        }
-        self.trees.get_mut(&node).expect("a known node").synced = None;
         Ok(())
     }
 

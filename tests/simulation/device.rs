@@ -317,12 +317,12 @@ impl Device {
     }
 
     /// Writes at the end of a file without having the rest of it: an overlay.
-    pub(crate) fn append_over(&self, node: NodeId, bytes: &[u8]) -> bool {
-        let Some(row) = self.read(|view| view.local(node)) else { return false };
-        let LocalContent::Clean(version) = &row.content else { return false };
+    pub(crate) fn append_over(&self, node: NodeId, bytes: &[u8]) -> Option<StagedId> {
+        let Some(row) = self.read(|view| view.local(node)) else { return None };
+        let LocalContent::Clean(version) = &row.content else { return None };
         let cached = self.run().content.cached_if_present(version).unwrap();
         if version.size == 0 || !cached.is_some_and(|file| file.is_complete()) {
-            return false;
+            return None;
         }
         let file = self.run().content.stage(StagedId::random(), Some(version)).unwrap();
         let cached = self.run().content.cached(version).unwrap();
@@ -339,7 +339,7 @@ impl Device {
             let content = LocalContent::Staged { staged: file.id(), based_on: Some(version.clone()) };
             txn.set_local_content(node, &content, &attr)
         });
-        true
+        Some(file.id())
     }
 
     /// Renames; over a file if there is one. A file that was never synced hands its bytes to the file that it replaces.

@@ -180,13 +180,12 @@ impl SimProvider {
     async fn receive(&self, upload: &Upload<'_>) -> Result<Vec<u8>> {
         let size = usize::try_from(upload.source.size()).unwrap();
         let is_large = size > PART_BYTES;
-        let (session, mut bytes) = match &upload.resume {
-            Some(session) if is_large => match self.cloud().sessions.get(&session.id) {
-                Some(bytes) => (session.id.clone(), bytes.clone()),
-                None => return refuse(ErrorKind::Busy, "upload"),
-            },
-            Some(_) | None => (format!("session{}", self.below(u64::MAX)), Vec::new()),
-        };
+        // A session that is not there any more is begun anew.
+        let resumed = upload.resume.as_ref().filter(|_| is_large).and_then(|session| {
+            let bytes = self.cloud().sessions.get(&session.id).cloned();
+            bytes.map(|bytes| (session.id.clone(), bytes))
+        });
+        let (session, mut bytes) = resumed.unwrap_or_else(|| (format!("session{}", self.below(u64::MAX)), Vec::new()));
         while bytes.len() < size {
             let mut part = vec![0; PART_BYTES.min(size - bytes.len())];
             let read = upload.source.read_at(bytes.len() as u64, &mut part);

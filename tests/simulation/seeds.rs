@@ -36,8 +36,17 @@ fn run(seed: u64) -> Result<u64, String> {
     })
 }
 
+/// `VAULTFS_SIM_LOG=vaultfs=debug` shows what the engines do.
+fn log() {
+    if let Ok(filter) = std::env::var("VAULTFS_SIM_LOG") {
+        let filter = tracing_subscriber::EnvFilter::new(filter);
+        tracing_subscriber::fmt().with_env_filter(filter).without_time().with_writer(std::io::stderr).init();
+    }
+}
+
 #[test]
 fn devices_converge_and_nothing_is_lost() {
+    log();
     let first = number("VAULTFS_SIM_SEED");
     let count = number("VAULTFS_SIM_SEEDS").unwrap_or(if first.is_some() { 1 } else { 50 });
     let first = first.unwrap_or(1);

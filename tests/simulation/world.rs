@@ -1,13 +1,14 @@
 //! One run: devices and a web user work on one cloud while things go wrong; then everything heals, and the oracle looks.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use vaultfs::catalog::{LocalContent, LocalRow};
-use vaultfs::types::{EntryName, NodeId, NodeKind, RemoteId};
+use vaultfs::content::ReadOutcome;
+use vaultfs::types::{EntryName, NodeId, NodeKind, RemoteId, StagedId};
 
 use crate::clock::SimClock;
 use crate::cloud::{Cloud, Manner, name, root_id};
@@ -70,6 +71,8 @@ pub(crate) struct World {
     pub(crate) written: BTreeSet<Vec<u8>>,
     /// Contents that somebody who had them replaced or deleted.
     pub(crate) given_up: BTreeSet<Vec<u8>>,
+    /// Whole contents of files that were edited without having the rest of them.
+    overlays: BTreeMap<StagedId, Vec<u8>>,
     /// What happened, for a failure.
     pub(crate) journal: Vec<String>,
     counter: u64,
@@ -118,6 +121,7 @@ impl World {
             random,
             written: BTreeSet::new(),
             given_up: BTreeSet::new(),
+            overlays: BTreeMap::new(),
             journal: Vec::new(),
             counter: 0,
         };
@@ -172,8 +176,10 @@ impl World {
             LocalContent::Staged { staged, .. } => {
                 let file = self.devices[device].run().content.staged(*staged).ok()?;
                 let mut bytes = vec![0; usize::try_from(file.size()).ok()?];
-                file.read(0, &mut bytes).ok()?;
-                Some(bytes)
+                match file.read(0, &mut bytes).ok()? {
+                    ReadOutcome::Complete => Some(bytes),
+                    ReadOutcome::Missing(_) => self.overlays.get(staged).cloned(),
+                }
             }
             LocalContent::None | LocalContent::Symlink(_) => None,
         }
@@ -209,9 +215,13 @@ impl World {
     async fn restart(&mut self, who: usize) {
         if self.scenario.crashes && self.chance(0.7) {
             self.note(format!("device{who} crashes"));
-            self.devices[who].crash().await;
-            if self.scenario.loses_catalog && !self.scenario.serial && self.chance(0.3) {
+            let loses_catalog = self.scenario.loses_catalog && !self.scenario.serial && self.chance(0.3);
+            if loses_catalog {
                 self.note(format!("device{who} loses its catalog"));
+                self.give_up_unrecorded(who);
+            }
+            self.devices[who].crash().await;
+            if loses_catalog {
                 self.devices[who].lose_catalog();
             }
         } else {
@@ -219,6 +229,18 @@ impl World {
             self.devices[who].stop().await;
         }
         self.devices[who].start();
+    }
+
+    /// Only bytes that were synced to disk are promised to survive the loss of the catalog.
+    fn give_up_unrecorded(&mut self, who: usize) {
+        for row in self.devices[who].rows().into_values() {
+            if let LocalContent::Staged { staged, .. } = row.content
+                && self.devices[who].run().content.record(staged).unwrap().is_none()
+            {
+                let lost = self.shown(who, &row);
+                self.give_up(lost);
+            }
+        }
     }
 
     /// A row of a device's tree, the root included as a folder.
@@ -314,10 +336,12 @@ impl World {
             let tail = format!("+{}", self.counter).into_bytes();
             self.counter += 1;
             let done = self.devices[who].append_over(row.node, &tail);
-            if done {
-                self.written.insert([before, tail].concat());
+            if let Some(staged) = done {
+                let whole = [before, tail].concat();
+                self.overlays.insert(staged, whole.clone());
+                self.written.insert(whole);
             }
-            (done, "appends to")
+            (done.is_some(), "appends to")
         } else {
             let bytes = self.fresh_bytes(&device_name);
             (self.devices[who].write(row.node, &bytes, durable), "writes")

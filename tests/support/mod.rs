@@ -111,7 +111,11 @@ impl Device {
     pub(crate) fn kill_daemon(&self) {
         let pid = self.daemon_pid();
         assert!(Command::new("kill").args(["-9", &pid.to_string()]).status().unwrap().success());
-        // Its descriptors, the control socket among them, are closed a moment after the signal.
+        self.await_death();
+    }
+
+    /// Waits until a killed daemon is gone: its descriptors, the control socket among them, are closed a moment after the signal.
+    pub(crate) fn await_death(&self) {
         const DAEMON_ABSENT: i32 = 3;
         while self.run(["daemon", "status"]).status.code() != Some(DAEMON_ABSENT) {
             std::thread::yield_now();

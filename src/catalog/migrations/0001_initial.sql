@@ -6,7 +6,7 @@ CREATE TABLE meta (
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE node (
-    id   INTEGER PRIMARY KEY AUTOINCREMENT,
+    id   INTEGER PRIMARY KEY CHECK (id > 0),
     kind INTEGER NOT NULL CHECK (kind BETWEEN 0 AND 3)
 ) STRICT;
 
@@ -19,14 +19,6 @@ CREATE TABLE placed (
     aside INTEGER PRIMARY KEY CHECK (aside = 0)
 ) STRICT;
 INSERT INTO placed (aside) VALUES (0);
-
-CREATE TABLE totals (
-    id         INTEGER PRIMARY KEY CHECK (id = 0),
-    nodes      INTEGER NOT NULL,
-    bytes_high INTEGER NOT NULL,
-    bytes_low  INTEGER NOT NULL
-) STRICT;
-INSERT INTO totals (id, nodes, bytes_high, bytes_low) VALUES (0, 0, 0, 0);
 
 CREATE TABLE staged (
     id             BLOB NOT NULL PRIMARY KEY CHECK (length(id) = 16),
@@ -61,7 +53,7 @@ CREATE TABLE local (
     local_only   INTEGER NOT NULL CHECK (local_only IN (0, 1)),
     content      INTEGER NOT NULL,
     target       TEXT,
-    staged       BLOB REFERENCES staged (id) DEFERRABLE INITIALLY DEFERRED,
+    staged       BLOB CHECK (length(staged) = 16),
     rid          TEXT,
     revision     TEXT,
     version_size INTEGER,
@@ -82,7 +74,6 @@ CREATE TABLE local (
 CREATE INDEX local_by_parent ON local (parent);
 CREATE INDEX local_by_key ON local (parent, key) WHERE key IS NOT NULL;
 CREATE INDEX local_folders ON local (parent) WHERE kind = 1;
-CREATE INDEX local_by_staged ON local (staged) WHERE staged IS NOT NULL;
 CREATE INDEX local_aside ON local (aside) WHERE aside <> 0;
 
 CREATE TRIGGER local_insert_is_sound BEFORE INSERT ON local
@@ -99,25 +90,6 @@ BEGIN
         WHERE (SELECT kind FROM node WHERE id = NEW.node) <> NEW.kind;
     SELECT RAISE(ABORT, 'the parent is not a folder')
         WHERE (SELECT kind FROM node WHERE id = NEW.parent) <> 1;
-END;
-
-CREATE TRIGGER local_insert_counts AFTER INSERT ON local WHEN NEW.parent IS NOT NULL
-BEGIN
-    UPDATE totals SET nodes = nodes + 1,
-        bytes_high = bytes_high + (NEW.size >> 32), bytes_low = bytes_low + (NEW.size & 4294967295);
-END;
-
-CREATE TRIGGER local_delete_counts AFTER DELETE ON local WHEN OLD.parent IS NOT NULL
-BEGIN
-    UPDATE totals SET nodes = nodes - 1,
-        bytes_high = bytes_high - (OLD.size >> 32), bytes_low = bytes_low - (OLD.size & 4294967295);
-END;
-
-CREATE TRIGGER local_resize_counts AFTER UPDATE OF size ON local WHEN NEW.parent IS NOT NULL AND NEW.size <> OLD.size
-BEGIN
-    UPDATE totals SET
-        bytes_high = bytes_high + (NEW.size >> 32) - (OLD.size >> 32),
-        bytes_low = bytes_low + (NEW.size & 4294967295) - (OLD.size & 4294967295);
 END;
 
 CREATE TABLE remote (

@@ -23,10 +23,9 @@ fn filled(fixture: &Fixture) -> (Catalog, LocalRow) {
 }
 
 fn quarantined_of(opened: &Opened, from_backup: bool) -> PathBuf {
-    match opened {
-        Opened::Rebuilt { quarantined, from_backup: found } if *found == from_backup => quarantined.clone(),
-        other => panic!("{other:?}"),
-    }
+    let Opened::Rebuilt { quarantined, from_backup: found } = opened else { panic!("{opened:?}") };
+    assert_eq!(*found, from_backup, "from a backup");
+    quarantined.clone()
 }
 
 fn overwrite(path: &Path, offset: usize, len: usize) {

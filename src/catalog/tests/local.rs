@@ -84,7 +84,7 @@ fn taken_names_missing_parents_and_parents_that_are_files_are_refused() {
     assert!(refusal(other_kind).contains("another kind"));
     let content = LocalContent::Staged { staged: StagedId::random(), based_on: None };
     let no_bytes = write(&catalog, |txn| txn.set_local_content(file.node, &content, &attr(1)));
-    assert!(refusal(no_bytes).contains("of local refers to a row of staged"));
+    assert!(refusal(no_bytes).contains("staged bytes without a row"));
     assert_eq!(
         catalog.read(|view| view.local(file.node)).unwrap(),
         Some(file),

@@ -196,10 +196,9 @@ pub(super) fn assert_sound(catalog: &Catalog) {
 
 /// The message of the constraint that refused.
 pub(super) fn refusal<T: std::fmt::Debug>(result: Result<T>) -> String {
-    match result.unwrap_err() {
-        CatalogError::Sqlite(error) => error.to_string(),
-        other => panic!("another error: {other:?}"),
-    }
+    let error = result.unwrap_err();
+    let CatalogError::Sqlite(refused) = &error else { panic!("another error: {error:?}") };
+    refused.to_string()
 }
 
 pub(super) const ROOT: NodeId = NodeId::ROOT;

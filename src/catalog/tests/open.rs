@@ -139,3 +139,14 @@ fn the_migrations_lead_to_the_schema_and_every_one_is_all_or_nothing() {
     let version: i64 = migrated.query_row("PRAGMA user_version", [], |row| row.get(0)).unwrap();
     assert_eq!(version, 2);
 }
+
+#[test]
+fn a_reader_that_met_damage_makes_the_next_start_look_closely() {
+    let fixture = Fixture::new();
+    let catalog = fixture.open();
+    let row = write(&catalog, |txn| add_file(txn, ROOT, "a")).unwrap();
+    catalog.writer.lock().connection.execute("UPDATE local SET name = 'x/y' WHERE parent = 1", []).unwrap();
+    assert!(matches!(catalog.read(|view| view.local(row.node)), Err(CatalogError::Corrupt(_))));
+    catalog.close().unwrap();
+    assert_eq!(fixture.try_open().unwrap().1, Opened::AfterCrash);
+}

@@ -1,6 +1,9 @@
 //! Who sees what, and when.
 
+use std::path::Path;
 use std::sync::mpsc;
+
+use rusqlite::Connection;
 
 use super::*;
 
@@ -120,4 +123,39 @@ fn only_a_transaction_that_wrote_something_needs_a_flush_and_it_comes_by_itself(
         assert!(Instant::now() < deadline, "the catalog's own thread flushes within a second");
         std::thread::yield_now();
     }
+}
+
+#[test]
+fn after_a_failed_flush_nothing_is_called_durable_again() {
+    let mut connection = Connection::open_in_memory().unwrap();
+    // A device that cannot be flushed stands for a disk that fails once and then says that all is well.
+    let durability = Durability::follow(&mut connection, Path::new("/dev/null")).unwrap();
+    assert!(durability.needs_sync());
+    for _ in 0..2 {
+        assert!(matches!(durability.sync(), Err(CatalogError::Io { .. })));
+        assert!(durability.needs_sync());
+        assert!(durability.refuse_after_failure().is_err(), "and nothing more is written");
+    }
+}
+
+#[test]
+fn a_full_disk_refuses_the_transaction_and_nothing_else() {
+    let (_fixture, catalog) = Fixture::catalog();
+    let kept = write(&catalog, |txn| add_file(txn, ROOT, "kept")).unwrap();
+    let limit_pages = |pages: Option<i64>| {
+        let writer = catalog.writer.lock();
+        let now: i64 = writer.connection.query_row("PRAGMA page_count", [], |row| row.get(0)).unwrap();
+        let pages = pages.unwrap_or(now);
+        writer.connection.query_row(&format!("PRAGMA max_page_count = {pages}"), [], |_| Ok(())).unwrap();
+    };
+    limit_pages(None);
+    let full =
+        write(&catalog, |txn| (0..1000).try_for_each(|number| add_file(txn, ROOT, &number.to_string()).map(|_| ())));
+    assert!(matches!(full, Err(CatalogError::NoSpace)), "{full:?}");
+    assert_eq!(catalog.read(|view| view.local_children(ROOT, NodeId(0), 10)).unwrap(), vec![kept.clone()]);
+    assert_eq!(catalog.read(|view| view.totals()).unwrap(), (1, 5));
+    write(&catalog, |txn| txn.remove_local(kept.node)).unwrap();
+    limit_pages(Some(1_000_000));
+    write(&catalog, |txn| add_file(txn, ROOT, "again")).unwrap();
+    assert_sound(&catalog);
 }

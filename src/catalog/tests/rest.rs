@@ -19,7 +19,7 @@ fn staged_rows_outlive_their_local_row_and_keep_the_node() {
     })
     .unwrap();
     assert_eq!(catalog.read(|view| view.staged(staged.id)).unwrap(), Some(staged.clone()));
-    assert!(refusal(write(&catalog, |txn| txn.remove_staged(staged.id))).contains("refers to a row of staged"));
+    assert!(refusal(write(&catalog, |txn| txn.remove_staged(staged.id))).contains("staged bytes without a row"));
     write(&catalog, |txn| {
         txn.remove_local(node)?;
         txn.forget_node_if_absent(node)

@@ -74,6 +74,37 @@ fn a_hundred_thousand_nodes_open_read_and_list() {
         }
     });
     assert_eq!(listed, usize::try_from(nodes).unwrap());
+    let key = |row: &LocalRow| FOLDED.key(&row.name);
+    type Look<'a> = Box<dyn Fn(&View<'_>, &LocalRow) -> Result<bool> + 'a>;
+    let looks: Vec<(&str, Look<'_>)> = vec![
+        ("local by key", Box::new(|view, row| Ok(view.local_by_key(big.node, &key(row))?.len() == 1))),
+        ("local path", Box::new(|view, row| Ok(view.local_path(row.node)?.is_some()))),
+        ("remote by id", Box::new(|view, row| Ok(view.remote_by_rid(&remote_of(row).rid)?.is_some()))),
+        ("remote by key", Box::new(|view, row| Ok(view.remote_by_key(big.node, &key(row))?.is_some()))),
+        ("orphans of S", Box::new(|view, row| Ok(view.synced_orphans_at(big.node, &key(row))?.is_empty()))),
+        ("children of a file in S", Box::new(|view, row| Ok(view.synced_children(row.node)?.is_empty()))),
+        ("attributes", Box::new(|view, row| Ok(view.xattr_names(row.ino)?.is_empty()))),
+    ];
+    for (what, look) in &looks {
+        let start = Instant::now();
+        for row in &rows {
+            assert!(catalog.read(|view| look(view, row)).unwrap(), "{what}");
+        }
+        eprintln_test(what, start.elapsed(), times);
+    }
+    let start = Instant::now();
+    for pair in rows.chunks_exact(2) {
+        for (a, b) in [(&pair[0], &pair[1]), (&pair[1], &pair[0])] {
+            write(&catalog, |txn| {
+                txn.update_local(&LocalRow { name: b.name.clone(), ..a.clone() })?;
+                txn.update_local(&LocalRow { name: a.name.clone(), ..b.clone() })?;
+                txn.put_remote(&RemoteRow { name: b.name.clone(), ..remote_of(a) })?;
+                txn.put_remote(&RemoteRow { name: a.name.clone(), ..remote_of(b) })
+            })
+            .unwrap();
+        }
+    }
+    eprintln_test("swap two names in L and R (one transaction)", start.elapsed(), times);
     assert_eq!(timed("totals", || catalog.read(|view| view.totals())).unwrap().0, u64::from(nodes) + 1);
     timed("count folders", || catalog.read(|view| view.count_local_folders(big.node))).unwrap();
 

@@ -167,9 +167,9 @@ fn a_fill_that_fails_leaves_nothing_counted() {
     let fixture = Fixture::new();
     let version = version("a", BLOCK);
     let folder = fixture.store.core.blocks_folder(crate::content::Key::of(&version));
+    let cached = fixture.store.cached(&version).unwrap();
     fs::write(&folder, b"in the way").unwrap();
-    let cached = fixture.store.cached(&version);
-    assert!(cached.and_then(|file| file.fill(BlockIndex(0), &pattern(1, BLOCK))).is_err());
+    assert!(cached.fill(BlockIndex(0), &pattern(1, BLOCK)).is_err());
     assert_eq!(fixture.store.cache_usage(), 0);
     fs::remove_file(&folder).unwrap();
     fixture.cached_with(&version, &pattern(1, BLOCK));

@@ -130,8 +130,14 @@ fn adopt(view: &View<'_>, outcomes: &mut [Outcome<'_>], here: Index, there: Inde
         NodeKind::Folder => "C x C: both folders, merged",
         NodeKind::File | NodeKind::Symlink | NodeKind::Special => "C x C: equal bytes, adopted",
     };
-    outcomes[here].naming = Naming::Adopts(there);
-    outcomes[there].naming = Naming::Adopted;
+    if view.nodes[there].synced.is_some() {
+        // A folder that was deleted and made again here, and is needed there: first S forgets the old one.
+        outcomes[there].forget_base = true;
+        outcomes[here].naming = Naming::MayAdopt;
+    } else {
+        outcomes[here].naming = Naming::Adopts(there);
+        outcomes[there].naming = Naming::Adopted;
+    }
     cells.count(match kind {
         NodeKind::Folder => "C x C folders",
         NodeKind::File | NodeKind::Symlink | NodeKind::Special => "C x C equal",

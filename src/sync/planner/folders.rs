@@ -42,26 +42,19 @@ pub(super) fn restore_with_moved_folders<'a>(view: &View<'a>, outcomes: &mut [Ou
 
 fn restore_below<'a>(view: &View<'a>, outcomes: &mut [Outcome<'a>], folder: Index) {
     let moved_here = outcomes[folder].local;
-    // A folder that S forgets must have nothing below it in S: there everything is forgotten, not only what comes back.
-    let mut open = vec![(folder, false)];
-    while let Some((folder, forgotten)) = open.pop() {
+    let mut open = vec![folder];
+    while let Some(folder) = open.pop() {
         for child in view.children(Tree::Synced, folder) {
             let outcome = &mut outcomes[child];
-            let came_with_it = outcome.fate == Fate::Gone;
-            if (outcome.local, outcome.remote) != (moved_here, !moved_here)
-                || outcome.forget_base
-                || !(came_with_it || forgotten)
-            {
+            if outcome.fate != Fate::Gone || (outcome.local, outcome.remote) != (moved_here, !moved_here) {
                 continue;
             }
-            if came_with_it {
-                outcome.bytes = if moved_here { Bytes::Up } else { Bytes::Down };
-                outcome.target = view.meant(if moved_here { Tree::Local } else { Tree::Remote }, child);
-                outcome.reason = "restored with its folder: explicit move wins";
-            }
             outcome.fate = Fate::Keep;
+            outcome.bytes = if moved_here { Bytes::Up } else { Bytes::Down };
+            outcome.target = view.meant(if moved_here { Tree::Local } else { Tree::Remote }, child);
+            outcome.reason = "restored with its folder: explicit move wins";
             outcome.forget_base = true;
-            open.push((child, true));
+            open.push(child);
         }
     }
 }

@@ -1,10 +1,10 @@
 //! What must be true in a tree before a step can be taken there, as steps of the same plan that make it true.
 
 use super::order::Schedule;
+use super::places::is_local_only;
 use super::steps::Action;
 use super::table::Naming;
 use super::view::{Index, Spot, Target, Tree};
-use crate::sync::diff::{Sameness, compare};
 use crate::types::NodeId;
 
 /// A step of another node that comes first.
@@ -29,40 +29,14 @@ pub(super) enum Effect {
     Aside,
 }
 
-/// The effect of the step that a node takes in this plan.
+/// The effect on L or R of the step that a node takes in this plan.
 pub(super) fn effect(schedule: &Schedule<'_, '_>, tree: Tree, index: Index) -> Effect {
     let Some(action) = schedule.action(index) else { return Effect::Stays };
-    let view = schedule.view;
-    // S follows as soon as both sides are at one place; a row that it does not have yet needs one content, too.
-    let has_base = || match (&view.nodes[index].trees.local, &view.nodes[index].trees.remote) {
-        (Some(local), Some(remote)) => {
-            view.nodes[index].synced.is_some() || compare(&local.content, &remote.content) == Sameness::Same
-        }
-        (Some(_) | None, None) | (None, Some(_)) => false,
-    };
-    let synced_if_other = |other: Tree, target: &Target<'_>| match view.side(other, index) {
-        Some(side) if view.is_at(side, target) && has_base() => Effect::At(target.spot),
-        Some(_) | None => Effect::Stays,
-    };
-    let together = || match (&view.nodes[index].trees.local, &view.nodes[index].trees.remote) {
-        (Some(local), Some(remote)) => view.together(local, remote),
-        (Some(_) | None, None) | (None, Some(_)) => false,
-    };
-    let at_remote = || view.nodes[index].remote.map_or(Effect::Stays, Effect::At);
     match (action, tree) {
-        (Action::CreateRemote(target), Tree::Remote | Tree::Synced) => Effect::At(target.spot),
-        (Action::MoveRemote(target), Tree::Remote) => Effect::At(target.spot),
-        (Action::MoveRemote(target), Tree::Synced) => synced_if_other(Tree::Local, target),
+        (Action::CreateRemote(target) | Action::MoveRemote(target), Tree::Remote)
+        | (Action::CreateLocal(target) | Action::MoveLocal(target), Tree::Local) => Effect::At(target.spot),
         (Action::MoveRemoteAside, Tree::Remote) | (Action::MoveLocalAside, Tree::Local) => Effect::Aside,
-        (Action::DeleteRemote, Tree::Remote) => Effect::Leaves,
-        (Action::DeleteRemote, Tree::Synced) if view.nodes[index].local.is_none() => Effect::Leaves,
-        (Action::CreateLocal(target), Tree::Local) => Effect::At(target.spot),
-        (Action::CreateLocal(_) | Action::MarkSynced, Tree::Synced) => at_remote(),
-        (Action::MoveLocal(target), Tree::Local) => Effect::At(target.spot),
-        (Action::MoveLocal(target), Tree::Synced) => synced_if_other(Tree::Remote, target),
-        (Action::DeleteLocal, Tree::Local | Tree::Synced) => Effect::Leaves,
-        (Action::DropSynced, Tree::Synced) => Effect::Leaves,
-        (Action::UploadOver(_) | Action::UpdateLocal | Action::KeepBoth(_), Tree::Synced) if together() => at_remote(),
+        (Action::DeleteRemote, Tree::Remote) | (Action::DeleteLocal, Tree::Local) => Effect::Leaves,
         (
             Action::HashLocal
             | Action::CreateRemote(_)
@@ -104,16 +78,13 @@ struct Finder<'s, 'a, 'v> {
 impl Finder<'_, '_, '_> {
     fn collect(&mut self, action: &Action<'_>) -> Option<()> {
         match action {
-            Action::HashLocal | Action::UploadOver(_) | Action::MoveRemoteAside | Action::MoveLocalAside => {}
-            Action::Adopt(there) => {
-                self.base_forgotten_below(self.index)?;
-                self.base_forgotten_below(*there)?;
-                for child in self.schedule.view.children(Tree::Remote, *there) {
-                    if self.schedule.action(child) == Some(&Action::DropSynced) {
-                        self.on(child, None);
-                    }
-                }
-            }
+            Action::HashLocal
+            | Action::UploadOver(_)
+            | Action::MoveRemoteAside
+            | Action::MoveLocalAside
+            | Action::KeepBoth(_)
+            | Action::UpdateLocal
+            | Action::MarkSynced => {}
             Action::CreateRemote(target) => {
                 self.arrive(Tree::Remote, target)?;
                 self.base_forgotten_below(self.index)?;
@@ -126,11 +97,18 @@ impl Finder<'_, '_, '_> {
             Action::MoveLocal(target) => self.arrive(Tree::Local, target)?,
             Action::DeleteRemote => self.empty(Tree::Remote)?,
             Action::DeleteLocal => self.empty(Tree::Local)?,
-            Action::KeepBoth(_) | Action::UpdateLocal | Action::MarkSynced => {}
-            Action::DropSynced => self.empty(Tree::Synced)?,
+            Action::DropSynced => self.base_forgotten_below(self.index)?,
+            Action::Adopt(there) => {
+                self.base_forgotten_below(self.index)?;
+                // The rows below change with the adoption: what S forgets there, it forgets before.
+                for child in self.schedule.view.children(Tree::Remote, *there) {
+                    if self.schedule.action(child) == Some(&Action::DropSynced) {
+                        self.on(child, None);
+                    }
+                }
+            }
         }
-        self.not_below_an_adopted_folder()?;
-        self.base_parent()
+        self.not_below_an_adopted_folder()
     }
 
     fn on(&mut self, on: Index, name: Option<Tree>) {
@@ -145,7 +123,31 @@ impl Finder<'_, '_, '_> {
     fn arrive(&mut self, tree: Tree, target: &Target<'_>) -> Option<()> {
         self.folder(tree, target.spot.up)?;
         self.name_free(tree, target.spot.parent, target.spot.key)?;
-        self.no_cycle(tree, target.spot.up)
+        self.no_cycle(tree, target.spot.up)?;
+        if tree == Tree::Local { self.shared_folder(target.spot.up) } else { Some(()) }
+    }
+
+    /// What comes from the provider does not go where everything is local-only: there it would count as deleted. A folder that is only
+    /// now being shared again gets its name or its place back first.
+    fn shared_folder(&mut self, folder: Option<Index>) -> Option<()> {
+        let view = self.schedule.view;
+        let mut moving = Vec::new();
+        let mut at = folder;
+        while let Some(index) = at {
+            if matches!(self.effect(Tree::Local, index), Effect::At(_)) {
+                moving.push(index);
+            }
+            if is_local_only(view, index) {
+                if moving.is_empty() {
+                    return None;
+                }
+                for index in std::mem::take(&mut moving) {
+                    self.on(index, None);
+                }
+            }
+            at = view.nodes[index].local.and_then(|spot| spot.up);
+        }
+        Some(())
     }
 
     fn folder(&mut self, tree: Tree, folder: Option<Index>) -> Option<()> {
@@ -216,24 +218,15 @@ impl Finder<'_, '_, '_> {
         Some(())
     }
 
-    /// Everything that a tree has below the folder goes first. What only S has left below a folder that L or R loses may stay: then S
-    /// keeps the folder's row, too.
+    /// Everything that a tree has below the folder goes first.
     fn empty(&mut self, tree: Tree) -> Option<()> {
         let view = self.schedule.view;
-        if !view.nodes[self.index].is_folder() {
-            return Some(());
-        }
-        for child in view.children(tree, self.index) {
-            if !self.leaves_folder(tree, child) {
-                return None;
-            }
-            self.on(child, None);
-        }
-        if tree != Tree::Synced {
-            for child in view.children(Tree::Synced, self.index) {
-                if self.leaves_folder(Tree::Synced, child) {
-                    self.on(child, None);
+        if view.nodes[self.index].is_folder() {
+            for child in view.children(tree, self.index) {
+                if !self.leaves_folder(tree, child) {
+                    return None;
                 }
+                self.on(child, None);
             }
         }
         Some(())
@@ -247,23 +240,17 @@ impl Finder<'_, '_, '_> {
         }
     }
 
-    /// A folder is back only after S has forgotten what came back with it. A folder below whose row S must still keep, because
-    /// something that lives elsewhere has its base there, is left out: it comes back in this plan, or what it holds decides.
+    /// A folder comes back, or is forgotten itself, only after S has forgotten what comes back with it: else that would count as
+    /// deleted by somebody who did not.
     fn base_forgotten_below(&mut self, folder: Index) -> Option<()> {
         let view = self.schedule.view;
-        let mut open = vec![folder];
-        while let Some(folder) = open.pop() {
-            if !view.nodes[folder].is_folder() || view.nodes[folder].synced.is_none() {
-                continue;
-            }
+        if view.nodes[folder].is_folder() {
             for child in view.children(Tree::Synced, folder).filter(|child| self.schedule.outcomes[*child].forget_base)
             {
-                match self.schedule.action(child) {
-                    Some(Action::DropSynced) => self.on(child, None),
-                    Some(Action::CreateLocal(_) | Action::CreateRemote(_)) => open.push(child),
-                    None if view.nodes[child].is_folder() => open.push(child),
-                    Some(_) | None => return None,
+                if self.schedule.action(child) != Some(&Action::DropSynced) {
+                    return None;
                 }
+                self.on(child, None);
             }
         }
         Some(())
@@ -283,16 +270,5 @@ impl Finder<'_, '_, '_> {
         let arrives = matches!(arrival, Some(Naming::Adopted | Naming::MayBeAdopted));
         let changes = !comes_first && [remote, synced].contains(&adopted);
         if arrives || changes { None } else { Some(()) }
-    }
-
-    /// A row of S needs its folder's row in S, and S has no cycle either.
-    fn base_parent(&mut self) -> Option<()> {
-        let Effect::At(spot) = self.effect(Tree::Synced, self.index) else { return Some(()) };
-        let Some(folder) = spot.up else { return Some(()) };
-        self.folder(Tree::Synced, Some(folder))?;
-        if self.schedule.view.nodes[self.index].synced.is_some_and(|now| now.up != Some(folder)) {
-            self.no_cycle(Tree::Synced, Some(folder))?;
-        }
-        Some(())
     }
 }

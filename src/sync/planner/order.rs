@@ -33,15 +33,6 @@ impl<'a, 'v> Schedule<'a, 'v> {
         let mut schedule = Self { view, outcomes, choices, at: vec![0; count], needs, waiting };
         let all: Vec<Index> = (0..count).filter(|index| schedule.intent(*index).is_some()).collect();
         schedule.settle(all);
-        // A second choice may fill what others gave up for.
-        if (0..count).any(|index| schedule.at[index] > 0 && schedule.intent(index).is_some()) {
-            let given_up = |index: &Index| schedule.at[*index] > 0 && schedule.intent(*index).is_none();
-            let again: Vec<Index> = (0..count).filter(given_up).collect();
-            for index in &again {
-                schedule.at[*index] = 0;
-            }
-            schedule.settle(again);
-        }
         schedule
     }
 
@@ -152,11 +143,8 @@ impl<'a, 'v> Schedule<'a, 'v> {
             let shaken = std::mem::take(&mut self.waiting[holder]);
             self.settle(shaken);
         } else {
-            // Order in one tree alone never circles. Where L and R wait for S, S can wait (see `base_forgotten_below`); and should
-            // anything else ever circle, the rest must not stand still.
-            let forgets = |index: &Index| self.action(*index) == Some(&Action::DropSynced);
-            let weakest = circle.iter().copied().filter(forgets).min().or_else(|| circle.iter().copied().min());
-            self.remove(&[weakest.unwrap_or(at)]);
+            // Order in one tree alone never circles; should L and R ever disagree, the rest must not stand still.
+            self.remove(&[circle.iter().copied().min().unwrap_or(at)]);
         }
     }
 

@@ -80,7 +80,8 @@ fn local_only_nodes(view: &View<'_>, shared: &BTreeSet<Index>) -> Vec<bool> {
     known.into_iter().map(|answer| answer == Some(true)).collect()
 }
 
-fn is_local_only(view: &View<'_>, index: Index) -> bool {
+/// True if a node's own name or kind keeps it on this machine.
+pub(super) fn is_local_only(view: &View<'_>, index: Index) -> bool {
     let trees = view.nodes[index].trees;
     let unshared_kind = match trees.kind {
         NodeKind::Special => true,

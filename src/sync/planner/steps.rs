@@ -157,8 +157,7 @@ pub(super) fn wants<'a>(view: &mut View<'a>, outcomes: &[Outcome<'a>], index: In
     Wants { intents, settled }
 }
 
-/// S forgets a node; one that stands aside gets its name back first, since S is what remembers it. A folder whose row S must still keep
-/// (something that lives elsewhere has its base there) comes back as it is.
+/// S forgets a node; one that stands aside gets its name back first, since S is what remembers it.
 fn forget<'a>(view: &View<'a>, outcome: &Outcome<'a>, index: Index, want: &mut impl FnMut(Action<'a>, &'static str)) {
     match &outcome.target {
         Some(target) if outcome.local && stands_aside(view, Tree::Local, index) => {
@@ -167,20 +166,7 @@ fn forget<'a>(view: &View<'a>, outcome: &Outcome<'a>, index: Index, want: &mut i
         Some(target) if outcome.remote && stands_aside(view, Tree::Remote, index) => {
             want(Action::MoveRemote(target.clone()), outcome.reason);
         }
-        Some(target) => {
-            want(Action::DropSynced, outcome.reason);
-            let here = view.side(Tree::Local, index);
-            if view.nodes[index].is_folder() && outcome.naming == Naming::Free {
-                match here {
-                    Some(local) if view.is_at(local, target) => {
-                        want(Action::CreateRemote(target.clone()), outcome.reason);
-                    }
-                    Some(_) => {}
-                    None => want(Action::CreateLocal(target.clone()), outcome.reason),
-                }
-            }
-        }
-        None => want(Action::DropSynced, outcome.reason),
+        Some(_) | None => want(Action::DropSynced, outcome.reason),
     }
 }
 

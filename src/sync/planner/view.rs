@@ -84,6 +84,8 @@ pub(super) struct View<'a> {
     /// In `NodeId` order.
     pub(super) nodes: Vec<Node<'a>>,
     keys: Keys,
+    /// Names for rows of L that stand aside and have no other name in any tree any more.
+    recovered: BTreeMap<Index, (EntryName, KeyNumber)>,
     holders: [OnceCell<Holders>; 3],
     children: [OnceCell<Holders>; 3],
 }
@@ -118,7 +120,17 @@ impl<'a> View<'a> {
             node.remote = spot(&node.trees.remote);
             node.synced = spot(&node.trees.synced);
         }
-        Self { policy, nodes, keys, holders: Default::default(), children: Default::default() }
+        let mut recovered = BTreeMap::new();
+        for (index, node) in nodes.iter().enumerate() {
+            let aside = |side: &Option<Side>| side.as_ref().is_none_or(|side| is_aside(&side.place.name));
+            let nameless = aside(&node.trees.local) && aside(&node.trees.remote) && aside(&node.trees.synced);
+            if let (true, Some(_), Ok(name)) = (nameless, node.local, EntryName::new(format!("recovered {}", node.id)))
+            {
+                let key = keys.number(policy.names.key(&name));
+                recovered.insert(index, (name, key));
+            }
+        }
+        Self { policy, nodes, keys, recovered, holders: Default::default(), children: Default::default() }
     }
 
     /// The row of a node in a tree.
@@ -177,10 +189,14 @@ impl<'a> View<'a> {
             return Some(Target { spot, name: Cow::Borrowed(&side.place.name) });
         }
         let other = if tree == Tree::Local { Tree::Remote } else { Tree::Local };
-        [Tree::Synced, other].into_iter().find_map(|source| {
+        let remembered = [Tree::Synced, other].into_iter().find_map(|source| {
             let named = self.side(source, index).filter(|side| !is_aside(&side.place.name))?;
             let key = self.spot(source, index)?.key;
             Some(Target { spot: Spot { key, ..spot }, name: Cow::Borrowed(&named.place.name) })
+        });
+        remembered.or_else(|| {
+            let (name, key) = self.recovered.get(&index)?;
+            Some(Target { spot: Spot { key: *key, ..spot }, name: Cow::Owned(name.clone()) })
         })
     }
 
