@@ -184,6 +184,11 @@ pub enum VaultCommand {
         #[arg(long)]
         even_if_unsent: bool,
     },
+    /// Take over the vaults of the Muze recorder's registry; their files stay where they are
+    Import {
+        /// The registry (found by itself if it is where Muze keeps it)
+        file: Option<PathBuf>,
+    },
     /// Show the default vault, or choose it
     Default {
         /// Name or id
@@ -303,8 +308,8 @@ pub enum QueueCommand {
 /// `sync`
 #[derive(Args, Debug)]
 pub struct SyncArgs {
-    /// `now` may be said
-    #[arg(value_enum, hide_possible_values = true)]
+    /// The word may be left out
+    #[arg(value_enum, value_name = "now", hide_possible_values = true)]
     pub now: Option<SyncNow>,
     /// List everything at the provider again, and repair
     #[arg(long, conflicts_with = "dry_run")]
@@ -407,84 +412,5 @@ pub struct DemoArgs {
 }
 
 #[cfg(test)]
-mod tests {
-    use clap::CommandFactory;
-
-    use super::*;
-
-    #[test]
-    fn the_flag_table_is_consistent() {
-        Cli::command().debug_assert();
-    }
-
-    #[test]
-    fn the_fixed_forms_parse() {
-        for form in [
-            "vault add Work --provider local --path /srv/work",
-            "vault add Songs --provider local --path /srv/songs --layout music",
-            "vault list --json",
-            "vault show Work",
-            "vault rename Work Office",
-            "vault remove Work",
-            "vault default Work",
-            "mount Work /mnt/work",
-            "mount Work /mnt/work --foreground",
-            "mount --all /mnt",
-            "unmount /mnt/work",
-            "unmount /mnt/work --wait",
-            "daemon run",
-            "daemon status",
-            "daemon stop",
-            "status",
-            "status --short",
-            "status a/b --vault Work --json",
-            "queue",
-            "queue list",
-            "queue pause",
-            "queue resume --json",
-            "queue retry",
-            "queue hold a",
-            "queue release a",
-            "queue discard a --yes",
-            "sync now",
-            "sync --full",
-            "sync now --dry-run",
-            "pin a",
-            "unpin a",
-            "evict a",
-            "wait a --timeout 30",
-            "history",
-            "history list",
-            "history restore 3 --vault Work",
-            "history export out",
-            "conflicts",
-            "conflicts list",
-            "conflicts export out",
-            "rules why .DS_Store",
-            "doctor",
-            "config show",
-            "config set cache.max_bytes 1GiB",
-            "offline",
-            "online Work",
-            "completions bash",
-            "man out",
-            "--device-name studio status",
-        ] {
-            let words = std::iter::once("vaultfs").chain(form.split(' '));
-            if let Err(error) = Cli::try_parse_from(words) {
-                panic!("`vaultfs {form}` is refused: {error}");
-            }
-        }
-    }
-
-    #[test]
-    fn mount_takes_a_name_and_a_folder_or_all_and_a_folder() {
-        let parse = |words: &[&str]| match Cli::try_parse_from(words).map(|cli| cli.command) {
-            Ok(Command::Mount(mount)) => Some((mount.name, mount.dir)),
-            _ => None,
-        };
-        assert_eq!(parse(&["vaultfs", "mount", "W", "/d"]), Some((Some("W".to_owned()), PathBuf::from("/d"))));
-        assert_eq!(parse(&["vaultfs", "mount", "--all", "/d"]), Some((None, PathBuf::from("/d"))));
-        assert_eq!(parse(&["vaultfs", "mount", "--all", "W", "/d"]), None);
-    }
-}
+#[path = "args_tests.rs"]
+mod tests;

@@ -7,7 +7,7 @@ use super::error::{CliError, Result};
 use super::output::Output;
 use crate::config::{Environment, Paths};
 use crate::control::client::{Client, start};
-use crate::control::protocol::{ErrorCode, Problem};
+use crate::control::protocol::{DaemonStatus, ErrorCode, Problem, VaultFilter};
 use crate::daemon::DaemonSettings;
 
 /// What a detached daemon cannot put into its log, in the state folder: why it crashed.
@@ -52,6 +52,12 @@ impl Context {
         let client = self.client()?;
         if !client.is_answering().await {
             self.start(&client).await?;
+        } else if let Some((_, device)) = self.flags.first() {
+            let status: DaemonStatus = client.get("daemon", &VaultFilter::default()).await?;
+            if status.device != *device {
+                let other = format!("the daemon already runs as device {}; stop it to run as {device}", status.device);
+                self.output.note(other);
+            }
         }
         Ok(client)
     }

@@ -173,6 +173,7 @@ fn router(service: Service) -> Router {
                 .merge(command!(add_vault)),
         )
         .route("/vaults/show", question!(vault, VaultFilter))
+        .route("/vaults/import", command!(import_vaults))
         .route("/vaults/rename", command!(rename_vault))
         .route("/vaults/remove", command!(remove_vault))
         .route("/vaults/default", command!(set_default))

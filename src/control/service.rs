@@ -7,9 +7,9 @@ use async_trait::async_trait;
 use super::events::EventBus;
 use super::protocol::{
     AddVault, Changed, ConflictList, ContentChange, DaemonStatus, DoctorReport, FileStatus, HistoryEntry, HistoryList,
-    MountRequest, Mounted, NetworkRequest, Problem, QueueChange, QueueList, RemoveVault, RenameVault, Restored,
-    RuleVerdict, RulesQuery, SetDefault, StatusReport, StopReport, SyncReport, SyncRequest, Target, UnmountReport,
-    UnmountRequest, VaultDetails, VaultFilter, VaultList, VaultSummary, WaitReport, WaitRequest,
+    ImportReport, ImportVaults, MountRequest, Mounted, NetworkRequest, Problem, QueueChange, QueueList, RemoveVault,
+    RenameVault, Restored, RuleVerdict, RulesQuery, SetDefault, StatusReport, StopReport, SyncReport, SyncRequest,
+    Target, UnmountReport, UnmountRequest, VaultDetails, VaultFilter, VaultList, VaultSummary, WaitReport, WaitRequest,
 };
 
 /// An answer, or why there is none.
@@ -51,6 +51,8 @@ pub trait ControlService: Send + Sync + 'static {
     async fn vault(&self, filter: VaultFilter) -> Reply<VaultDetails>;
     /// Adds a vault.
     async fn add_vault(&self, request: AddVault) -> Reply<VaultSummary>;
+    /// Takes over the vaults of a Muze registry.
+    async fn import_vaults(&self, request: ImportVaults) -> Reply<ImportReport>;
     /// Renames a vault; nothing else of it changes.
     async fn rename_vault(&self, request: RenameVault) -> Reply<VaultSummary>;
     /// Forgets a vault. Bytes at the provider stay; so do local bytes that were never sent.

@@ -8,6 +8,7 @@
 //! [`vault`] is the only file that knows every module.
 
 mod blocking;
+mod housekeeping;
 pub mod lockfile;
 mod mount_set;
 pub mod mounts;

@@ -344,8 +344,7 @@ fn check_common_folder(dir: &Path, names: &[String]) -> Result<(), Problem> {
 async fn clear_dead(dir: PathBuf) -> Result<bool, Problem> {
     blocking(move || {
         let there = table::mounted().map_err(|error| problems::of(ErrorCode::Io, &error))?;
-        let dead = std::fs::metadata(&dir).is_err_and(|error| error.raw_os_error() == Some(libc::ENOTCONN));
-        if !dead || !there.iter().any(|mounted| mounted.dir == dir) {
+        if !crate::mount::is_dead(&dir) || !there.iter().any(|mounted| mounted.dir == dir) {
             return Ok(false);
         }
         crate::mount::take_away_dead(&dir).map_err(|error| problems::mount(&error))?;

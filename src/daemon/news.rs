@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::broadcast::error::RecvError;
+use tokio::time::Instant;
 
 use super::blocking::blocking;
 use super::problems;
@@ -17,6 +18,9 @@ use crate::control::protocol::{ErrorCode, StateWord};
 use crate::sync::{Engine, EventKind};
 use crate::types::{Timestamp, VaultId};
 use crate::vaults::{RegistryFile, SyncStatus};
+
+/// Shortest time between two looks at the status: it costs time in proportion to what is left to sync.
+const LOOK_EVERY: Duration = Duration::from_millis(250);
 
 /// Shortest time between two notes of a sync that changed no word.
 const NOTE_EVERY: Duration = Duration::from_secs(60);
@@ -31,32 +35,72 @@ pub(super) async fn forward(
     mut stop: Stop,
 ) {
     let mut news = engine.subscribe();
-    let mut noted: Option<(SyncStatus, Option<Timestamp>)> = None;
-    let mut word = None;
+    let mut told = Told::default();
+    // When to look at the status again; `None` while nothing happens, so that an idle vault wakes nobody.
+    let mut due: Option<Instant> = None;
+    let mut looked = Instant::now();
     loop {
         let event = tokio::select! {
             () = stop.requested() => return,
-            event = news.recv() => event,
+            () = until(due) => None,
+            event = news.recv() => Some(event),
         };
-        let (kind, path) = match event {
-            Ok(event) => (event.kind, event.path),
-            Err(RecvError::Lagged(_)) => (EventKind::Status, None),
-            Err(RecvError::Closed) => return,
-        };
-        if kind != EventKind::Status {
-            events.publish(kind_word(kind), Some(&name), path.as_deref(), None);
+        match event {
+            Some(Ok(event)) => {
+                if event.kind != EventKind::Status {
+                    events.publish(kind_word(event.kind), Some(&name), event.path.as_deref(), None);
+                }
+                due = due.or(Some(looked + LOOK_EVERY));
+            }
+            Some(Err(RecvError::Lagged(_))) => due = due.or(Some(looked + LOOK_EVERY)),
+            Some(Err(RecvError::Closed)) => return,
+            None => {
+                (due, looked) = (None, Instant::now());
+                told.look(&engine, &events, &registry, id, &name).await;
+            }
         }
-        let asked = Arc::clone(&engine);
-        let status = blocking(move || asked.status().map_err(|error| problems::of(ErrorCode::Io, &error)));
-        let Ok(status) = status.await else { continue };
+    }
+}
+
+async fn until(due: Option<Instant>) {
+    match due {
+        Some(due) => tokio::time::sleep_until(due).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// What clients and the registry were told last.
+#[derive(Default)]
+struct Told {
+    word: Option<StateWord>,
+    noted: Option<(SyncStatus, Option<Timestamp>)>,
+}
+
+impl Told {
+    async fn look(
+        &mut self,
+        engine: &Arc<Engine>,
+        events: &EventBus,
+        registry: &RegistryFile,
+        id: VaultId,
+        name: &str,
+    ) {
+        let asked = Arc::clone(engine);
+        let status = match blocking(move || asked.status().map_err(|error| problems::of(ErrorCode::Io, &error))).await {
+            Ok(status) => status,
+            Err(problem) => {
+                tracing::warn!(%problem, "a vault does not say how it stands");
+                return;
+            }
+        };
         let now = words::state(status.state);
-        if word.replace(now) != Some(now) {
-            events.publish("state", Some(&name), None, Some(now.as_str().to_owned()));
+        if self.word.replace(now) != Some(now) {
+            events.publish("state", Some(name), None, Some(now.as_str().to_owned()));
         }
         let current = (sync_status(now), status.last_synced);
-        if is_worth_noting(noted, current) {
-            note(&registry, id, current).await;
-            noted = Some(current);
+        if is_worth_noting(self.noted, current) {
+            note(registry, id, current).await;
+            self.noted = Some(current);
         }
     }
 }

@@ -9,14 +9,14 @@
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use super::Daemon;
 use super::blocking::blocking;
 use super::plugs::EngineLink;
 use super::problems;
-use super::tasks::Tasks;
+use super::tasks::{Stop, Tasks};
 use crate::catalog::{Catalog, Opened};
 use crate::config::Settings;
 use crate::content::{Budget, ContentDirs, ContentStore};
@@ -42,8 +42,8 @@ const ENGINE_GRACE: Duration = Duration::from_secs(10);
 /// How long a first mount waits for the names.
 const FIRST_LOOK: Duration = Duration::from_secs(10);
 
-/// How often the catalog is copied, for the day when its disk fails.
-const BACKUP_EVERY: Duration = Duration::from_secs(24 * 60 * 60);
+/// How long an engine that failed rests.
+const ENGINE_PAUSE: Duration = Duration::from_secs(10);
 
 /// Where a vault keeps its files on this machine.
 #[derive(Clone, Debug)]
@@ -87,6 +87,8 @@ pub(super) struct OpenVault {
     /// It was listed, now or before it was opened: its names are there at once.
     was_listed: AtomicBool,
     pub(super) tasks: Tasks,
+    /// Why the engine does not run, while it does not.
+    trouble: Arc<Mutex<Option<Problem>>>,
     pub(super) events: Arc<EventBus>,
     pub(super) registry: RegistryFile,
 }
@@ -178,6 +180,7 @@ impl OpenVault {
             vfs,
             was_listed: AtomicBool::new(was_listed),
             tasks: Tasks::default(),
+            trouble: Arc::default(),
             events: Arc::clone(&daemon.events),
             registry: daemon.registry.clone(),
         }
@@ -186,30 +189,21 @@ impl OpenVault {
     /// Starts the tasks of the vault. They hold parts of it, never the whole: closing takes it apart.
     fn start(self: &Arc<Self>, settings: &Settings) {
         if settings.sync.auto {
-            let engine = Arc::clone(&self.engine);
-            self.tasks.spawn("sync", |stop| async move {
-                if let Err(error) = engine.run(stop.receiver()).await {
-                    tracing::error!(%error, source = std::error::Error::source(&error), "the sync engine has stopped");
-                }
-            });
+            let (engine, trouble) = (Arc::clone(&self.engine), Arc::clone(&self.trouble));
+            self.tasks.spawn("sync", |stop| keep_syncing(engine, trouble, stop));
         }
         let (engine, events, registry) = (Arc::clone(&self.engine), Arc::clone(&self.events), self.registry.clone());
         let (id, name) = (self.id, self.name());
         self.tasks.spawn("news", move |stop| super::news::forward(engine, events, registry, id, name, stop));
-        let catalog = Arc::clone(&self.catalog);
-        self.tasks.spawn("backup", move |mut stop| async move {
-            loop {
-                tokio::select! {
-                    () = stop.requested() => return,
-                    () = tokio::time::sleep(BACKUP_EVERY) => {}
-                }
-                let catalog = Arc::clone(&catalog);
-                let copied = blocking(move || catalog.back_up().map_err(|error| problems::of(ErrorCode::Io, &error)));
-                if let Err(problem) = copied.await {
-                    tracing::warn!(%problem, "the catalog could not be copied");
-                }
-            }
-        });
+        let (catalog, content, history) =
+            (Arc::clone(&self.catalog), Arc::clone(&self.content), settings.history.clone());
+        self.tasks.spawn("housekeeping", |stop| super::housekeeping::run(catalog, content, history, stop));
+    }
+
+    /// What keeps this vault from working and is no matter of a single file.
+    pub(super) fn troubles(&self) -> Vec<Problem> {
+        let engine = self.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        engine.into_iter().chain(self.tasks.problems()).collect()
     }
 
     /// The first time, waits until the names are there: a mount that answers with an empty folder looks like a loss. Bounded,
@@ -314,6 +308,20 @@ impl OpenVault {
     }
 }
 
+/// Runs the engine. One that fails (a full disk below the catalog) is tried again: nobody looks after a daemon.
+async fn keep_syncing(engine: Arc<Engine>, trouble: Arc<Mutex<Option<Problem>>>, mut stop: Stop) {
+    while let Err(error) = Arc::clone(&engine).run(stop.clone().receiver()).await {
+        let problem = Problem::new(ErrorCode::Io, "syncing has stopped and is tried again").because(&error);
+        tracing::error!(%problem, "the sync engine has stopped");
+        *trouble.lock().unwrap_or_else(PoisonError::into_inner) = Some(problem);
+        tokio::select! {
+            () = stop.requested() => return,
+            () = tokio::time::sleep(ENGINE_PAUSE) => {}
+        }
+        trouble.lock().unwrap_or_else(PoisonError::into_inner).take();
+    }
+}
+
 fn still_used(name: &str) -> Problem {
     Problem::new(ErrorCode::Internal, format!("vault {name} is still in use and was not closed"))
 }
@@ -329,10 +337,10 @@ fn open_stores(
     device: &str,
     clock: Arc<dyn Clock>,
 ) -> Result<Stores, Problem> {
+    crate::config::private_file::create_folder(&places.state).map_err(|error| problems::of(ErrorCode::Io, &error))?;
     let provider = open_provider(vault, places)?;
     let names = provider.capabilities().names;
     let in_catalog = |error: &crate::catalog::CatalogError| problems::catalog(&vault.name, error);
-    crate::config::private_file::create_folder(&places.state).map_err(|error| problems::of(ErrorCode::Io, &error))?;
     let (catalog, opened) =
         Catalog::open(&places.state, vault.id, names, Arc::clone(&clock)).map_err(|error| in_catalog(&error))?;
     if let Opened::Rebuilt { quarantined, from_backup } = &opened {
@@ -354,8 +362,9 @@ fn open_stores(
 fn open_provider(vault: &Vault, places: &Places) -> Result<Arc<dyn Provider>, Problem> {
     match vault.provider {
         ProviderKind::Local => {
-            // Once it was synced, a root without its marker is a missing disk, never a new vault.
-            let marker = if vault.last_synced.is_some() { MarkerPolicy::Expect } else { MarkerPolicy::Create };
+            // Once it was synced here, a root without its marker is a missing disk, never a new vault.
+            let was_synced = vault.last_synced.is_some() && places.state.join("catalog.db").exists();
+            let marker = if was_synced { MarkerPolicy::Expect } else { MarkerPolicy::Create };
             let config = LocalConfig::new(vault.id, &vault.path, &places.state, marker);
             let local = LocalProvider::open(config).map_err(|error| problems::of(ErrorCode::Io, &error))?;
             Ok(match &vault.vaultfs.link {

@@ -20,4 +20,9 @@ mod macos;
 #[cfg(target_os = "macos")]
 use macos as platform;
 
-pub use session::{Access, MountError, MountOptions, MountedVault, take_away_dead};
+pub use session::{Access, MountError, MountOptions, MountedVault, is_dead, take_away_dead};
+
+/// Why this machine cannot mount, if so.
+pub fn missing_fuse() -> Option<&'static str> {
+    platform::missing_fuse()
+}

@@ -213,7 +213,7 @@ fn prepare_mount_point(dir: &Path) -> Result<PathBuf, MountError> {
 
 /// True if a mount is there whose daemon has died. `stat` would not tell: the kernel still answers it from its cache. Free space is
 /// never cached, and answered by a living daemon without a lock.
-fn is_dead(dir: &Path) -> bool {
+pub fn is_dead(dir: &Path) -> bool {
     disk_space(dir).is_err_and(|error| error.raw_os_error() == Some(libc::ENOTCONN))
 }
 

@@ -64,6 +64,13 @@ impl Engine {
         })
     }
 
+    /// Steps that run now and move bytes: node, bytes sent, bytes in all. Cheap: asks no plan.
+    pub fn transfers(&self) -> Vec<(NodeId, u64, u64)> {
+        let state = self.state();
+        let moving = state.active.iter().filter(|(_, active)| active.total > 0);
+        moving.map(|(node, active)| (*node, active.sent.load(Ordering::Relaxed), active.total)).collect()
+    }
+
     /// How one node stands.
     pub fn node_status(&self, node: NodeId) -> Result<NodeStatus> {
         let (local, dirty) = self.catalog.read(|view| Ok((view.local(node)?, view.is_dirty(node)?)))?;

@@ -89,3 +89,24 @@ fn a_registry_that_does_not_parse_is_never_overwritten() {
     assert_eq!(std::fs::read_to_string(&registry).unwrap(), "{ \"vaults\": [");
     assert_eq!(device.run("doctor").code, 1);
 }
+
+#[test]
+fn the_vaults_of_muze_are_taken_over_and_what_cannot_be_opened_disturbs_nobody() {
+    let device = Device::new();
+    let music = device.folder("music");
+    std::fs::write(music.join("take.wav"), "RIFF").unwrap();
+    let fixture = std::fs::read_to_string("tests/fixtures/muze/vaults.json").unwrap();
+    let fixture = fixture.replace("/home/anna/Music/Muze\"", &format!("{}\"", music.display()));
+    device.folder("config/com.krondor.muze");
+    std::fs::write(device.path("config/com.krondor.muze/vaults.json"), fixture).unwrap();
+    golden::check("import.txt", &device.golden(&device.ok("vault import").whole()));
+    golden::check("import-again.txt", &device.golden(&device.ok("vault import").whole()));
+    device.folder("all");
+    let mounted = device.run("mount --all @/all");
+    assert_eq!(mounted.code, 1, "two of the three lie in clouds that this version cannot open");
+    golden::check("mount-all-partly.txt", &device.golden(&mounted.err));
+    assert_eq!(std::fs::read_to_string(device.path("all/Local/take.wav")).unwrap(), "RIFF");
+    let status = device.json("status");
+    let states: Vec<_> = status["vaults"].as_array().unwrap().iter().map(|vault| vault["state"].clone()).collect();
+    assert_eq!(states[1..], ["error", "error"]);
+}

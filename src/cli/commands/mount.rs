@@ -4,7 +4,7 @@
 
 use clap::CommandFactory;
 use clap::error::ErrorKind;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::cli::args::{Cli, MountArgs};
 use crate::cli::context::Context;
@@ -16,8 +16,12 @@ use crate::control::protocol::{Event, EventsQuery, MountInfo, MountRequest, Moun
 pub(super) async fn run(context: &Context, arguments: MountArgs) -> Result {
     if arguments.name.is_none() && !arguments.all {
         let missing = "mount takes the NAME of a vault and a DIR, or --all and a DIR";
-        return Err(Cli::command().error(ErrorKind::MissingRequiredArgument, missing).into());
+        let mut program = Cli::command();
+        let command = program.find_subcommand_mut("mount").map(|command| command.clone().bin_name("vaultfs mount"));
+        return Err(command.unwrap_or(program).error(ErrorKind::MissingRequiredArgument, missing).into());
     }
+    // From here on an interrupt unmounts; one that comes before leaves nothing behind.
+    let signals = if arguments.foreground { Some(Signals::listen()?) } else { None };
     let daemon = context.daemon().await?;
     let request = MountRequest { vault: arguments.name, dir: target::folder(&arguments.dir)? };
     // Listened to from before the mount, so that an unmount right after it is not missed.
@@ -31,28 +35,39 @@ pub(super) async fn run(context: &Context, arguments: MountArgs) -> Result {
         mounted.problems.iter().for_each(|problem| context.output.problem(problem));
         Ok(())
     })?;
-    match &mut events {
-        Some(events) => stay(context, &daemon, events, mounted.mounts, request.dir).await,
-        None if mounted.problems.is_empty() => Ok(()),
-        None => Err(CliError::Quiet(1)),
+    match (signals, &mut events) {
+        (Some(signals), Some(events)) => stay(context, &daemon, signals, events, mounted.mounts, request.dir).await,
+        _ if mounted.problems.is_empty() => Ok(()),
+        _ => Err(CliError::Quiet(1)),
+    }
+}
+
+/// Requests to end.
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Signals {
+    fn listen() -> Result<Self> {
+        let listen = |kind| signal(kind).map_err(|error| CliError::io("cannot listen to signals", &error));
+        Ok(Self { interrupt: listen(SignalKind::interrupt())?, terminate: listen(SignalKind::terminate())? })
     }
 }
 
 async fn stay(
     context: &Context,
     daemon: &Client,
+    mut signals: Signals,
     events: &mut reqwest::Response,
     mut mounts: Vec<MountInfo>,
     dir: String,
 ) -> Result {
-    let failed = |error: std::io::Error| CliError::io("cannot listen to signals", &error);
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
-    let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
     let mut lines = Vec::new();
     while !mounts.is_empty() {
         let part = tokio::select! {
-            _ = interrupt.recv() => None,
-            _ = terminate.recv() => None,
+            _ = signals.interrupt.recv() => None,
+            _ = signals.terminate.recv() => None,
             part = events.chunk() => Some(part),
         };
         let Some(part) = part else {

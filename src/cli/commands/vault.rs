@@ -4,11 +4,12 @@ use clap::ValueEnum;
 
 use crate::cli::args::{ProviderArg, VaultCommand};
 use crate::cli::context::Context;
-use crate::cli::error::Result;
+use crate::cli::error::{CliError, Result};
 use crate::cli::output::{counted, size};
 use crate::cli::target;
 use crate::control::protocol::{
-    AddVault, LinkRequest, RemoveVault, RenameVault, SetDefault, VaultDetails, VaultFilter, VaultList, VaultSummary,
+    AddVault, ImportReport, ImportVaults, LinkRequest, RemoveVault, RenameVault, SetDefault, VaultDetails, VaultFilter,
+    VaultList, VaultSummary,
 };
 
 pub(super) async fn run(context: &Context, command: VaultCommand) -> Result {
@@ -34,6 +35,12 @@ pub(super) async fn run(context: &Context, command: VaultCommand) -> Result {
             let request = RemoveVault { vault: name, even_if_unsent };
             done(context, daemon.post("vaults/remove", &request).await?, "removed")
         }
+        VaultCommand::Import { file } => {
+            let file = file.map(|file| target::folder(&file)).transpose()?;
+            let report: ImportReport = daemon.post("vaults/import", &ImportVaults { file }).await?;
+            context.output.answer(&report, |report| imported(context, report))?;
+            if report.problems.is_empty() { Ok(()) } else { Err(CliError::Quiet(1)) }
+        }
         VaultCommand::Default { name: Some(name) } => {
             done(context, daemon.post("vaults/default", &SetDefault { vault: name }).await?, "is the default now")
         }
@@ -53,6 +60,15 @@ fn done(context: &Context, vault: VaultSummary, what: &str) -> Result {
         context.output.note(format!("vault {}: {what}", vault.name));
         Ok(())
     })
+}
+
+fn imported(context: &Context, report: &ImportReport) -> Result {
+    for name in &report.added {
+        context.output.note(format!("vault {name}: added from {}", report.file));
+    }
+    context.output.note(format!("{} here already", counted(report.known, "vault was", "vaults were")));
+    report.problems.iter().for_each(|problem| context.output.problem(problem));
+    Ok(())
 }
 
 fn list(context: &Context, vaults: &VaultList) -> Result {

@@ -14,12 +14,14 @@ pub use records::{
     QueueItemState, QueueList, Restored, RuleVerdict, SyncMode, SyncReport, WaitReport,
 };
 pub use requests::{
-    AddVault, EventsQuery, HistoryEntry, LinkRequest, MountRequest, NetworkRequest, QueueAction, QueueChange,
-    RemoveVault, RenameVault, RulesQuery, SetDefault, SyncRequest, Target, UnmountRequest, VaultFilter, WaitRequest,
+    AddVault, EventsQuery, HistoryEntry, ImportVaults, LinkRequest, MountRequest, NetworkRequest, QueueAction,
+    QueueChange, RemoveVault, RenameVault, RulesQuery, SetDefault, SyncRequest, Target, UnmountRequest, VaultFilter,
+    WaitRequest,
 };
 pub use status::{
-    Changed, ContentChange, DaemonStatus, FileState, FileStatus, FolderTotals, MountInfo, Mounted, Presence, StateWord,
-    StatusReport, StopReport, Transfer, UnmountReport, Unsent, VaultDetails, VaultList, VaultStatus, VaultSummary,
+    Changed, ContentChange, DaemonStatus, FileState, FileStatus, FolderTotals, ImportReport, MountInfo, Mounted,
+    Presence, StateWord, StatusReport, StopReport, Transfer, UnmountReport, Unsent, VaultDetails, VaultList,
+    VaultStatus, VaultSummary,
 };
 
 /// Version in every address of the API.

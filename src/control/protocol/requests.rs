@@ -50,6 +50,14 @@ pub struct LinkRequest {
     pub bytes_per_second: Option<u64>,
 }
 
+/// `POST vaults/import`.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct ImportVaults {
+    /// Absolute path of a Muze registry; `None`: where Muze keeps it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file: Option<String>,
+}
+
 /// `POST vaults/rename`.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct RenameVault {

@@ -89,6 +89,19 @@ pub struct VaultList {
     pub vaults: Vec<VaultSummary>,
 }
 
+/// `POST vaults/import`.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct ImportReport {
+    /// The registry that was read.
+    pub file: String,
+    /// Names of the vaults that are new here.
+    pub added: Vec<String>,
+    /// How many were here before.
+    pub known: u64,
+    /// Vaults that cannot be used.
+    pub problems: Vec<Problem>,
+}
+
 /// A vault as the registry has it.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct VaultSummary {

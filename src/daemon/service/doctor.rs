@@ -1,6 +1,5 @@
 //! Looking for trouble; and what the daemon says of itself, of names, and in numbers.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -103,27 +102,27 @@ impl Daemon {
         Ok(DoctorReport { findings })
     }
 
-    /// Mounts that the system has and this daemon does not.
+    /// Mounts whose daemon is dead. Those of other daemons that live are nobody's trouble.
     async fn mounts_finding(&self) -> Finding {
-        let there = blocking(|| table::mounted().map_err(|error| problems::of(ErrorCode::Io, &error))).await;
         let own = self.mounts.records();
-        let stale = there.map(|there| {
-            there
-                .into_iter()
-                .filter(|there| !own.iter().any(|own| own.dir == there.dir))
-                .map(|there| there.dir)
-                .collect()
+        let count = own.len();
+        let dead = blocking(move || {
+            let there = table::mounted().map_err(|error| problems::of(ErrorCode::Io, &error))?;
+            let others = there.into_iter().filter(|there| !own.iter().any(|own| own.dir == there.dir));
+            Ok(others.map(|there| there.dir).filter(|dir| crate::mount::is_dead(dir)).collect::<Vec<_>>())
         });
-        match stale {
-            Err(problem) => finding("mounts", None, Err(&problem)),
-            Ok(stale) if Vec::is_empty(&stale) => finding("mounts", None, Ok(format!("{} mounted", own.len()))),
-            Ok(stale) => {
-                let dirs: Vec<String> =
-                    stale.iter().map(|dir: &std::path::PathBuf| dir.display().to_string()).collect();
-                let problem =
-                    Problem::new(ErrorCode::MountpointBusy, format!("not of this daemon: {}", dirs.join(", ")))
-                        .hint(format!("if its daemon is dead, `vaultfs unmount {}` takes it away", dirs[0]));
-                finding("mounts", None, Err(&problem))
+        match tokio::time::timeout(PROVIDER_TIMEOUT, dead).await {
+            Ok(Ok(dead)) if dead.is_empty() => finding("mounts", None, Ok(format!("{count} mounted, none is dead"))),
+            Ok(Ok(dead)) => {
+                let dirs: Vec<String> = dead.iter().map(|dir| dir.display().to_string()).collect();
+                let hint = format!("`vaultfs unmount {}` takes it away", dirs[0]);
+                let what = format!("the daemon behind {} is dead", dirs.join(", "));
+                finding("mounts", None, Err(&Problem::new(ErrorCode::MountpointBusy, what).hint(hint)))
+            }
+            Ok(Err(problem)) => finding("mounts", None, Err(&problem)),
+            Err(_) => {
+                let what = "a mount of another daemon does not answer";
+                finding("mounts", None, Err(&Problem::new(ErrorCode::TimedOut, what)))
             }
         }
     }
@@ -180,16 +179,10 @@ impl OpenVault {
 }
 
 fn fuse_finding() -> Finding {
-    let answers = |helper| std::process::Command::new(helper).arg("--version").output().is_ok();
-    let helper = answers("fusermount3") || answers("fusermount");
-    let told = if !Path::new("/dev/fuse").exists() && cfg!(target_os = "linux") {
-        Err(Problem::new(ErrorCode::MountFailed, "/dev/fuse is missing").hint("load it with `modprobe fuse`"))
-    } else if !helper && cfg!(target_os = "linux") {
-        Err(Problem::new(ErrorCode::MountFailed, "fusermount3 is missing").hint("install the package fuse3"))
-    } else {
-        Ok("this machine can mount".to_owned())
-    };
-    finding("fuse", None, told.as_ref().map(Clone::clone))
+    match crate::mount::missing_fuse() {
+        Some(why) => finding("fuse", None, Err(&Problem::new(ErrorCode::MountFailed, why))),
+        None => finding("fuse", None, Ok("this machine can mount".to_owned())),
+    }
 }
 
 fn finding(check: &str, vault: Option<&str>, outcome: Result<String, &Problem>) -> Finding {

@@ -21,9 +21,9 @@ use super::Daemon;
 use crate::control::events::EventBus;
 use crate::control::protocol::{
     AddVault, Changed, ConflictList, ContentChange, DaemonStatus, DoctorReport, FileStatus, HistoryEntry, HistoryList,
-    MountRequest, Mounted, NetworkRequest, QueueChange, QueueList, RemoveVault, RenameVault, Restored, RuleVerdict,
-    RulesQuery, SetDefault, StatusReport, StopReport, SyncReport, SyncRequest, Target, UnmountReport, UnmountRequest,
-    VaultDetails, VaultFilter, VaultList, VaultSummary, WaitReport, WaitRequest,
+    ImportReport, ImportVaults, MountRequest, Mounted, NetworkRequest, QueueChange, QueueList, RemoveVault,
+    RenameVault, Restored, RuleVerdict, RulesQuery, SetDefault, StatusReport, StopReport, SyncReport, SyncRequest,
+    Target, UnmountReport, UnmountRequest, VaultDetails, VaultFilter, VaultList, VaultSummary, WaitReport, WaitRequest,
 };
 use crate::control::service::{ByteStream, ContentVerb, ControlService, Reply};
 
@@ -52,6 +52,9 @@ impl ControlService for Front {
     }
     async fn add_vault(&self, request: AddVault) -> Reply<VaultSummary> {
         self.0.add(request).await
+    }
+    async fn import_vaults(&self, request: ImportVaults) -> Reply<ImportReport> {
+        self.0.import(request).await
     }
     async fn rename_vault(&self, request: RenameVault) -> Reply<VaultSummary> {
         self.0.rename(request).await

@@ -16,6 +16,9 @@ use crate::daemon::vault::OpenVault;
 use crate::sync::{SyncError, VaultState};
 use crate::types::NodeId;
 
+/// How long news are collected before a waiter looks again.
+const BURST: Duration = Duration::from_millis(30);
+
 /// Longest list of items in one answer.
 const LISTED_ITEMS: usize = 10_000;
 
@@ -262,6 +265,8 @@ impl OpenVault {
                 // A lag is news, too.
                 _ = news.recv() => {}
             }
+            // What comes in a burst is looked at once.
+            tokio::time::sleep_until(deadline.min(tokio::time::Instant::now() + BURST)).await;
         }
     }
 
@@ -288,7 +293,7 @@ impl OpenVault {
         let held = self.catalog.read(|view| {
             for (node, state) in view.all_sync_states()? {
                 if state.held && remaining.nodes.contains(&node) {
-                    return view.local_path(node);
+                    return super::walk::path_of(view, node).map(Some);
                 }
             }
             Ok(None)

@@ -74,12 +74,11 @@ impl OpenVault {
         let status = self.engine.status().map_err(|error| problems::of(ErrorCode::Io, &error))?;
         let (totals, dirty) = self.catalog.read(|view| Ok((view.totals()?, view.dirty()?))).map_err(in_catalog)?;
         let outgoing = dirty.iter().filter(|row| row.touched.0 != 0).count();
-        let running = self.engine.queue().map_err(|error| problems::of(ErrorCode::Io, &error))?;
-        let uploads = running.into_iter().filter(|item| item.active && item.size > 0).map(|item| Transfer {
-            path: item.path,
+        let uploads = self.engine.transfers().into_iter().map(|(node, done, total)| Transfer {
+            path: self.catalog.read(|view| super::walk::path_of(view, node)).unwrap_or_default(),
             direction: "upload".to_owned(),
-            done: item.sent,
-            total: item.size,
+            done,
+            total,
         });
         let downloads = self.fetcher.progress().into_iter().map(|progress| Transfer {
             path: self.path_of_version(&progress.version),
@@ -87,9 +86,12 @@ impl OpenVault {
             done: progress.present_bytes,
             total: progress.version.size,
         });
+        let mut problems = self.troubles();
+        let state = if problems.is_empty() { words::state(status.state) } else { StateWord::Error };
+        problems.extend(words::vault_problem(&name, &status));
         Ok(VaultStatus {
             vault_id: self.id.to_string(),
-            state: words::state(status.state),
+            state,
             entries: totals.0,
             bytes: totals.1,
             cached_bytes: self.content.cache_usage(),
@@ -101,7 +103,7 @@ impl OpenVault {
             offline_by_user: self.is_offline_by_user()?,
             transfers: uploads.chain(downloads).collect(),
             last_pull: status.last_pull.map(crate::types::Timestamp::to_rfc3339),
-            problems: words::vault_problem(&name, &status).into_iter().collect(),
+            problems,
             vault: name,
             mounts: Vec::new(),
         })

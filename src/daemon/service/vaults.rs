@@ -1,11 +1,11 @@
 //! The registry: add, list, show, rename, remove, default.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::control::protocol::{
-    AddVault, ErrorCode, Problem, RemoveVault, RenameVault, SetDefault, VaultDetails, VaultFilter, VaultList,
-    VaultSummary,
+    AddVault, ErrorCode, ImportReport, ImportVaults, Problem, RemoveVault, RenameVault, SetDefault, VaultDetails,
+    VaultFilter, VaultList, VaultSummary,
 };
 use crate::control::service::Reply;
 use crate::daemon::blocking::blocking;
@@ -13,7 +13,7 @@ use crate::daemon::vault::Places;
 use crate::daemon::{Daemon, problems};
 use crate::provider::local::vault_of;
 use crate::vaults::layout::LayoutKind;
-use crate::vaults::{NewVault, ProviderKind, Registry, RegistryError, SimulatedLink, Vault, root};
+use crate::vaults::{Imported, NewVault, ProviderKind, Registry, RegistryError, SimulatedLink, Vault, root};
 
 impl Daemon {
     pub(super) async fn list_vaults(&self) -> Reply<VaultList> {
@@ -63,6 +63,33 @@ impl Daemon {
             }
         }
         Ok(self.summary(&vault))
+    }
+
+    pub(super) async fn import(self: &Arc<Self>, request: ImportVaults) -> Reply<ImportReport> {
+        let file = match request.file {
+            Some(file) => PathBuf::from(file),
+            None => self.paths.muze_registries().iter().find(|file| file.exists()).cloned().ok_or_else(|| {
+                Problem::new(ErrorCode::NotFound, "there is no registry of Muze on this machine")
+                    .hint("name the file: `vaultfs vault import FILE`")
+            })?,
+        };
+        let from = file.clone();
+        let import = self.update_registry(move |registry| registry.import_muze(&from)).await?;
+        let mut report = ImportReport { file: file.display().to_string(), ..ImportReport::default() };
+        for vault in import.vaults {
+            match vault {
+                Imported::Added { name, .. } => {
+                    self.events.publish("vault-added", Some(&name), None, None);
+                    report.added.push(name);
+                }
+                Imported::Known { .. } => report.known += 1,
+                Imported::Skipped { name, problem } => {
+                    let what = format!("vault {name} cannot be used");
+                    report.problems.push(Problem::new(ErrorCode::InvalidRequest, what).because(&problem));
+                }
+            }
+        }
+        Ok(report)
     }
 
     /// The root of a local vault: an existing folder outside of what vaultfs itself writes and shows.
@@ -171,7 +198,7 @@ impl Daemon {
     }
 
     /// Folders that `mount --all` was given.
-    fn common_folders(&self) -> Vec<std::path::PathBuf> {
+    fn common_folders(&self) -> Vec<PathBuf> {
         let mut folders: Vec<_> = self.mounts.records().into_iter().filter_map(|record| record.all_under).collect();
         folders.sort();
         folders.dedup();

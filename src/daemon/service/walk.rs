@@ -95,7 +95,7 @@ impl OpenVault {
             .read(|view| {
                 let mut remaining = Remaining::default();
                 for row in view.dirty()?.iter().filter(|row| row.touched.0 != 0) {
-                    if is_below(view, top, row.node)? {
+                    if top == NodeId::ROOT || is_below(view, top, row.node)? {
                         remaining.count += 1;
                         remaining.bytes += view.local(row.node)?.map_or(0, |row| row.attr.size);
                         remaining.nodes.push(row.node);
