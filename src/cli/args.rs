@@ -1,8 +1,12 @@
 //! The flag table: parser, help, man pages and completions all come from here. The forms are fixed; scripts rely on them.
 
+mod vault;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+
+pub use vault::{LayoutArg, LinkArgs, ProviderArg, VaultCommand};
 
 /// Mounts vaults (local folders, Dropbox, iCloud) as ordinary folders.
 ///
@@ -137,74 +141,6 @@ pub struct TargetArgs {
     /// The vault, for paths that are relative to it
     #[arg(long, value_name = "NAME")]
     pub vault: Option<String>,
-}
-
-/// `vault …`
-#[derive(Subcommand, Debug)]
-pub enum VaultCommand {
-    /// Add a vault
-    Add {
-        /// Name of the vault: the folder that `mount --all` shows
-        name: String,
-        /// Where its files live
-        #[arg(long, value_enum)]
-        provider: ProviderArg,
-        /// Root at the provider; for local vaults an existing folder
-        #[arg(long, value_name = "DIR")]
-        path: PathBuf,
-        /// What its folders mean
-        #[arg(long, value_enum)]
-        layout: Option<LayoutArg>,
-    },
-    /// List vaults
-    List,
-    /// Show one vault (the default vault if none is named)
-    Show {
-        /// Name or id
-        name: Option<String>,
-    },
-    /// Rename a vault; its files stay as they are
-    Rename {
-        /// Name or id
-        name: String,
-        /// The new name
-        new_name: String,
-    },
-    /// Forget a vault; its files at the provider stay
-    Remove {
-        /// Name or id
-        name: String,
-        /// Also if changes have not been sent; they are kept on disk
-        #[arg(long)]
-        even_if_unsent: bool,
-    },
-    /// Show the default vault, or choose it
-    Default {
-        /// Name or id
-        name: Option<String>,
-    },
-}
-
-/// Providers.
-#[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
-pub enum ProviderArg {
-    /// A folder of this machine
-    Local,
-    /// Dropbox
-    Dropbox,
-    /// iCloud Drive
-    Icloud,
-}
-
-/// Layouts.
-#[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
-pub enum LayoutArg {
-    /// Nothing special
-    Plain,
-    /// Collections, projects and mixes with their manifests
-    Music,
-    /// Case folders
-    Cases,
 }
 
 /// `mount`
@@ -398,6 +334,9 @@ pub struct DemoArgs {
     /// Do not wait between the steps
     #[arg(long)]
     pub fast: bool,
+    /// Work in this new folder and leave it there: corpus, settings, state, cache and the daemon's log
+    #[arg(long, value_name = "DIR")]
+    pub keep: Option<PathBuf>,
 }
 
 #[cfg(test)]
@@ -416,6 +355,7 @@ mod tests {
         for form in [
             "vault add Work --provider local --path /srv/work",
             "vault add Songs --provider local --path /srv/songs --layout music",
+            "vault add Far --provider local --path /srv/far --link-latency 40 --link-rate 8MiB",
             "vault list --json",
             "vault show Work",
             "vault rename Work Office",
@@ -462,6 +402,8 @@ mod tests {
             "online Work",
             "completions bash",
             "man out",
+            "demo --fast",
+            "demo --keep out",
             "--device-name studio status",
         ] {
             let words = std::iter::once("vaultfs").chain(form.split(' '));

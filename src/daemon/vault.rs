@@ -22,13 +22,13 @@ use crate::content::{Budget, ContentDirs, ContentStore};
 use crate::control::events::EventBus;
 use crate::control::protocol::{ErrorCode, Problem};
 use crate::fetch::{BlockFetcher, FetchConfig};
-use crate::provider::Provider;
 use crate::provider::local::{LocalConfig, LocalProvider, MarkerPolicy};
+use crate::provider::{FaultControl, Faulty, Provider};
 use crate::rules::{RuleSettings, Rules};
 use crate::sync::{Engine, EngineConfig, EngineParts, VaultState, recover};
 use crate::sys::process;
 use crate::types::{Clock, VaultId};
-use crate::vaults::{ProviderKind, RegistryFile, Vault};
+use crate::vaults::{ProviderKind, RegistryFile, SimulatedLink, Vault};
 use crate::vfs::{VaultFs, VfsParts};
 
 /// Key of the catalog's small values: the user paused syncing, the user asked for offline.
@@ -357,7 +357,10 @@ fn open_provider(vault: &Vault, places: &Places) -> Result<Arc<dyn Provider>, Pr
             let marker = if vault.last_synced.is_some() { MarkerPolicy::Expect } else { MarkerPolicy::Create };
             let config = LocalConfig::new(vault.id, &vault.path, &places.state, marker);
             let provider = LocalProvider::open(config).map_err(|error| problems::of(ErrorCode::Io, &error))?;
-            Ok(Arc::new(provider))
+            Ok(match vault.vaultfs.link {
+                Some(link) => Arc::new(behind(provider, link)),
+                None => Arc::new(provider),
+            })
         }
         ProviderKind::Icloud | ProviderKind::Dropbox => {
             let what = format!("this version cannot open vault {}: it lies in {}", vault.name, vault.provider);
@@ -365,6 +368,14 @@ fn open_provider(vault: &Vault, places: &Places) -> Result<Arc<dyn Provider>, Pr
                 .hint("local vaults work; the others come with a later version"))
         }
     }
+}
+
+/// Behind a link files are not opened directly: they come block by block into the cache, as from a cloud.
+fn behind(provider: LocalProvider, link: SimulatedLink) -> Faulty<LocalProvider> {
+    let control = FaultControl::new(0); // without fault rates nothing is drawn
+    control.set_latency(Duration::from_millis(link.latency_ms));
+    control.set_bandwidth(link.bytes_per_second);
+    Faulty::new(provider, control).with_capabilities(|capabilities| capabilities.direct = false)
 }
 
 fn budget(settings: &Settings) -> Budget {

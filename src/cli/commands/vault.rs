@@ -2,21 +2,21 @@
 
 use clap::ValueEnum;
 
-use crate::cli::args::VaultCommand;
+use crate::cli::args::{LinkArgs, VaultCommand};
 use crate::cli::context::Context;
 use crate::cli::error::Result;
 use crate::cli::output::{counted, size};
 use crate::cli::target;
 use crate::control::protocol::{
-    AddVault, RemoveVault, RenameVault, SetDefault, VaultDetails, VaultFilter, VaultList, VaultSummary,
+    AddVault, Link, RemoveVault, RenameVault, SetDefault, VaultDetails, VaultFilter, VaultList, VaultSummary,
 };
 
 pub(super) async fn run(context: &Context, command: VaultCommand) -> Result {
     let daemon = context.daemon().await?;
     match command {
-        VaultCommand::Add { name, provider, path, layout } => {
-            let request =
-                AddVault { name, provider: word(provider), path: target::absolute(&path)?, layout: layout.map(word) };
+        VaultCommand::Add { name, provider, path, layout, link } => {
+            let (provider, path) = (word(provider), target::absolute(&path)?);
+            let request = AddVault { name, provider, path, layout: layout.map(word), link: simulated(link) };
             done(context, daemon.post("vaults", &request).await?, "added")
         }
         VaultCommand::List => list(context, &daemon.get("vaults", &VaultFilter::default()).await?),
@@ -37,6 +37,12 @@ pub(super) async fn run(context: &Context, command: VaultCommand) -> Result {
             context.output.answer(&details.summary, |vault| context.output.line(&vault.name))
         }
     }
+}
+
+fn simulated(link: LinkArgs) -> Option<Link> {
+    let LinkArgs { link_latency, link_rate } = link;
+    let asked = link_latency.is_some() || link_rate.is_some();
+    asked.then(|| Link { latency_ms: link_latency.unwrap_or(0), bytes_per_second: link_rate })
 }
 
 fn word(value: impl ValueEnum) -> String {

@@ -14,7 +14,7 @@ pub use records::{
     QueueItemState, QueueList, Restored, RuleVerdict, SyncMode, SyncReport, WaitReport,
 };
 pub use requests::{
-    AddVault, EventsQuery, HistoryEntry, MountRequest, NetworkRequest, QueueAction, QueueChange, RemoveVault,
+    AddVault, EventsQuery, HistoryEntry, Link, MountRequest, NetworkRequest, QueueAction, QueueChange, RemoveVault,
     RenameVault, RulesQuery, SetDefault, SyncRequest, Target, UnmountRequest, VaultFilter, WaitRequest,
 };
 pub use status::{

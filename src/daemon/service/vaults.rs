@@ -13,7 +13,7 @@ use crate::daemon::vault::Places;
 use crate::daemon::{Daemon, problems};
 use crate::provider::local::vault_of;
 use crate::vaults::layout::LayoutKind;
-use crate::vaults::{NewVault, ProviderKind, Registry, RegistryError, Vault, root};
+use crate::vaults::{NewVault, ProviderKind, Registry, RegistryError, SimulatedLink, Vault, root};
 
 impl Daemon {
     pub(super) async fn list_vaults(&self) -> Reply<VaultList> {
@@ -42,6 +42,13 @@ impl Daemon {
             None => LayoutKind::Plain,
         };
         let mut new = NewVault::new(&request.name, provider, &request.path, layout);
+        new.vaultfs.link = request
+            .link
+            .map(|link| SimulatedLink { latency_ms: link.latency_ms, bytes_per_second: link.bytes_per_second });
+        if new.vaultfs.link.is_some() && provider != ProviderKind::Local {
+            let what = "only a local vault can be put behind a simulated link";
+            return Err(Problem::new(ErrorCode::InvalidRequest, what));
+        }
         if provider == ProviderKind::Local {
             new.path = self.checked_root(&request.path).await?;
             let root = new.path.clone();
