@@ -16,7 +16,7 @@ pub(super) const STUDIO: &str = "Studio";
 /// Folder of the lawyer's vault, and its name.
 pub(super) const OFFICE: &str = "Office";
 /// The mix that the demonstration opens.
-pub(super) const LIVE_MIX: &str = "Winter Tour/Northern Lights/Live at the Barn";
+pub(super) const LIVE_MIX: &str = "Tour/Harbour/Live";
 /// Its large take.
 pub(super) const LARGE_TAKE: &str = "track_0_5eed0001.wav";
 /// A take's name that no generated mix has.
@@ -26,10 +26,7 @@ const LARGE_BYTES: u32 = 64 << 20;
 
 /// Collections with their projects with their mixes.
 const MUSIC: &[(&str, &[(&str, &[&str])])] = &[
-    (
-        "Winter Tour",
-        &[("Northern Lights", &["Live at the Barn", "Studio Version"]), ("Harbour", &["Demo", "Radio Edit"])],
-    ),
+    ("Tour", &[("Harbour", &["Live", "Studio Version"]), ("Northern Lights", &["Demo", "Radio Edit"])]),
     ("Film Score", &[("Opening", &["Strings", "With Choir"]), ("Chase", &["First Take"]), ("Credits", &["Piano"])]),
 ];
 const TRACKS: &[(&str, &str, u32)] = &[("Guitar", "#e4572e", 196), ("Voice", "#17bebb", 330), ("Bass", "#ffc914", 82)];

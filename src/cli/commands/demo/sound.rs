@@ -27,21 +27,42 @@ pub(super) fn duration_ms(header: &[u8]) -> Option<u32> {
 }
 
 /// A file with `data_bytes` of sound, rounded down to whole frames. `pitch` is in hertz.
+///
+/// Each second begins at another place of one computed bar, so that no two parts are equal and 64 MiB take no time.
 pub(super) fn wav(data_bytes: u32, pitch: u32, seed: u64) -> Vec<u8> {
     let data_bytes = data_bytes / FRAME_BYTES * FRAME_BYTES;
+    let bar = bar(pitch, seed);
     let mut file = header(data_bytes);
+    let end = HEADER_BYTES + usize::try_from(data_bytes).unwrap_or(0);
+    let mut begins_at = 0;
+    while file.len() < end {
+        let (before, after) = bar.split_at(begins_at);
+        file.extend_from_slice(after);
+        file.extend_from_slice(before);
+        begins_at = (begins_at + BAR_STEP_BYTES) % bar.len();
+    }
+    file.truncate(end);
+    file
+}
+
+/// A prime number of frames: as many different seconds as a second has frames.
+const BAR_STEP_BYTES: usize = 7_919 * 4;
+
+/// One second of sound.
+fn bar(pitch: u32, seed: u64) -> Vec<u8> {
     let period = (SAMPLE_RATE / pitch.clamp(20, 8_000)).max(2);
     let tone: Vec<i16> = (0..period).map(|at| sine(at, period)).collect();
     let mut noise = seed | 1;
-    for (tone, _) in tone.iter().cycle().zip(0..data_bytes / FRAME_BYTES) {
+    let mut bar = Vec::new();
+    for (tone, _) in tone.iter().cycle().zip(0..SAMPLE_RATE) {
         noise ^= noise << 13;
         noise ^= noise >> 7;
         noise ^= noise << 17;
         let [left, right, ..] = noise.to_le_bytes();
-        file.extend_from_slice(&(tone + i16::from(left)).to_le_bytes());
-        file.extend_from_slice(&(tone - i16::from(right)).to_le_bytes());
+        bar.extend_from_slice(&(tone + i16::from(left)).to_le_bytes());
+        bar.extend_from_slice(&(tone - i16::from(right)).to_le_bytes());
     }
-    file
+    bar
 }
 
 fn header(data_bytes: u32) -> Vec<u8> {

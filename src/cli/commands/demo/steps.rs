@@ -26,6 +26,9 @@ const FIRST_BYTES: usize = 64 * 1024;
 /// Length of the take that is recorded offline.
 const NEW_TAKE_MS: u32 = 2_000;
 
+/// Files are sent when nobody has written them for a while; longer than that is not waited for.
+const LONGEST_QUIET: Duration = Duration::from_secs(8);
+
 /// All steps.
 pub(super) fn play(stage: &Stage, tale: &mut Tale) -> Result {
     let corpus = fill_the_provider(stage, tale)?;
@@ -106,6 +109,19 @@ fn show_what_is_here(stage: &Stage, tale: &mut Tale) -> Result {
     tale.check(here, "the mix that was opened is here; no document of the law office is")
 }
 
+/// The queue when the files have been left alone for long enough to be sent; shown as it is if that takes too long.
+fn settled_queue(stage: &Stage) -> Result<QueueList> {
+    let asked = Instant::now();
+    loop {
+        let queue: QueueList = stage.ask(&["queue"])?;
+        let written = queue.items.iter().any(|item| item.action == "wait");
+        if !written || asked.elapsed() > LONGEST_QUIET {
+            return Ok(queue);
+        }
+        std::thread::sleep(Duration::from_millis(200));
+    }
+}
+
 /// A file that was saved: where it is at the provider, and its bytes.
 struct Saved {
     original: PathBuf,
@@ -135,8 +151,8 @@ fn save_offline(stage: &Stage, tale: &mut Tale) -> Result<Vec<Saved>> {
     let shown = told("cannot read the mix", shown)? == text;
     let before = told("cannot read the provider's file", before)? != text;
     tale.check(shown && before, "the mount has the new mix, the provider still the old one")?;
+    let queue = settled_queue(stage)?;
     tale.run(stage, &["queue"])?;
-    let queue: QueueList = stage.ask(&["queue"])?;
     let waits = |path: &Path| queue.items.iter().any(|item| path.ends_with(&item.path));
     tale.check(waits(&mix.original) && waits(&take.original), "both wait in the queue")?;
     Ok(vec![Saved { original: mix.original, bytes: text }, Saved { original: take.original, bytes: sound }])

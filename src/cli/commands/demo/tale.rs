@@ -42,7 +42,9 @@ impl Tale {
 
     /// Runs a command and shows it with all that it said.
     pub(super) fn run(&self, stage: &Stage, words: &[&str]) -> Result<Duration> {
-        self.say(&format!("$ vaultfs {}", words.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" ")))?;
+        for line in wrapped(words) {
+            self.say(&line)?;
+        }
         let started = Instant::now();
         let Said { out, err } = stage.run(words)?;
         let took = started.elapsed();
@@ -67,6 +69,28 @@ impl Tale {
         self.output.line(format!("{} of {all} checks held, in {took}", self.held))?;
         if self.failed > 0 { Err(CliError::Quiet(1)) } else { Ok(()) }
     }
+}
+
+/// Columns of a command before it goes on in the next line.
+const COLUMNS: usize = 88;
+
+/// A command as one would type it.
+fn wrapped(words: &[&str]) -> Vec<String> {
+    let mut lines = vec!["$ vaultfs".to_owned()];
+    for word in words.iter().map(|word| quoted(word)) {
+        match lines.last_mut() {
+            Some(line) if line.len() + word.len() < COLUMNS => {
+                line.push(' ');
+                line.push_str(&word);
+            }
+            Some(line) => {
+                line.push_str(" \\");
+                lines.push(format!("    {word}"));
+            }
+            None => lines.push(word),
+        }
+    }
+    lines
 }
 
 /// A word as a shell takes it.
