@@ -1,8 +1,12 @@
 //! The flag table: parser, help, man pages and completions all come from here. The forms are fixed; scripts rely on them.
 
+mod vault;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+
+pub use vault::{LayoutArg, LinkArgs, ProviderArg, VaultCommand};
 
 /// Mounts vaults (local folders, Dropbox, iCloud) as ordinary folders.
 ///
@@ -137,85 +141,6 @@ pub struct TargetArgs {
     /// The vault, for paths that are relative to it
     #[arg(long, value_name = "NAME")]
     pub vault: Option<String>,
-}
-
-/// `vault …`
-#[derive(Subcommand, Debug)]
-pub enum VaultCommand {
-    /// Add a vault
-    Add {
-        /// Name of the vault: the folder that `mount --all` shows
-        name: String,
-        /// Where its files live
-        #[arg(long, value_enum)]
-        provider: ProviderArg,
-        /// Root at the provider; for local vaults an existing folder
-        #[arg(long, value_name = "DIR")]
-        path: PathBuf,
-        /// What its folders mean
-        #[arg(long, value_enum)]
-        layout: Option<LayoutArg>,
-        /// Put a local vault behind a simulated link with round trips of this many milliseconds
-        #[arg(long, value_name = "MS", hide = true)]
-        link_latency: Option<u64>,
-        /// Bytes per second of the simulated link
-        #[arg(long, value_name = "BYTES", hide = true, requires = "link_latency")]
-        link_rate: Option<u64>,
-    },
-    /// List vaults
-    List,
-    /// Show one vault (the default vault if none is named)
-    Show {
-        /// Name or id
-        name: Option<String>,
-    },
-    /// Rename a vault; its files stay as they are
-    Rename {
-        /// Name or id
-        name: String,
-        /// The new name
-        new_name: String,
-    },
-    /// Forget a vault; its files at the provider stay
-    Remove {
-        /// Name or id
-        name: String,
-        /// Also if changes have not been sent; they are kept on disk
-        #[arg(long)]
-        even_if_unsent: bool,
-    },
-    /// Take over the vaults of the Muze recorder's registry; their files stay where they are
-    Import {
-        /// The registry (found by itself if it is where Muze keeps it)
-        file: Option<PathBuf>,
-    },
-    /// Show the default vault, or choose it
-    Default {
-        /// Name or id
-        name: Option<String>,
-    },
-}
-
-/// Providers.
-#[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
-pub enum ProviderArg {
-    /// A folder of this machine
-    Local,
-    /// Dropbox
-    Dropbox,
-    /// iCloud Drive
-    Icloud,
-}
-
-/// Layouts.
-#[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
-pub enum LayoutArg {
-    /// Nothing special
-    Plain,
-    /// Collections, projects and mixes with their manifests
-    Music,
-    /// Case folders
-    Cases,
 }
 
 /// `mount`
@@ -409,6 +334,9 @@ pub struct DemoArgs {
     /// Do not wait between the steps
     #[arg(long)]
     pub fast: bool,
+    /// Work in this new folder and leave it there: corpus, settings, state, cache and the daemon's log
+    #[arg(long, value_name = "DIR")]
+    pub keep: Option<PathBuf>,
 }
 
 #[cfg(test)]

@@ -14,6 +14,7 @@ fn the_fixed_forms_parse() {
     for form in [
         "vault add Work --provider local --path /srv/work",
         "vault add Songs --provider local --path /srv/songs --layout music",
+        "vault add Far --provider local --path /srv/far --link-latency 40 --link-rate 8MiB",
         "vault list --json",
         "vault show Work",
         "vault rename Work Office",

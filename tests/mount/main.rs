@@ -7,6 +7,7 @@ mod support;
 
 mod data;
 mod devices;
+mod lazy;
 mod lifecycle;
 mod names;
 mod programs;

@@ -2,26 +2,26 @@
 
 use clap::ValueEnum;
 
-use crate::cli::args::{ProviderArg, VaultCommand};
+use crate::cli::args::{LinkArgs, ProviderArg, VaultCommand};
 use crate::cli::context::Context;
 use crate::cli::error::{CliError, Result};
 use crate::cli::output::{counted, size};
 use crate::cli::target;
 use crate::control::protocol::{
-    AddVault, ImportReport, ImportVaults, LinkRequest, RemoveVault, RenameVault, SetDefault, VaultDetails, VaultFilter,
+    AddVault, ImportReport, ImportVaults, Link, RemoveVault, RenameVault, SetDefault, VaultDetails, VaultFilter,
     VaultList, VaultSummary,
 };
 
 pub(super) async fn run(context: &Context, command: VaultCommand) -> Result {
     let daemon = context.daemon().await?;
     match command {
-        VaultCommand::Add { name, provider, path, layout, link_latency, link_rate } => {
+        VaultCommand::Add { name, provider, path, layout, link } => {
             // A path at a cloud is not a path of this machine.
             let path = match provider {
                 ProviderArg::Local => target::folder(&path)?,
                 ProviderArg::Dropbox | ProviderArg::Icloud => path.display().to_string(),
             };
-            let link = link_latency.map(|latency_ms| LinkRequest { latency_ms, bytes_per_second: link_rate });
+            let link = simulated(link);
             let request = AddVault { name, provider: word(provider), path, layout: layout.map(word), link };
             done(context, daemon.post("vaults", &request).await?, "added")
         }
@@ -49,6 +49,12 @@ pub(super) async fn run(context: &Context, command: VaultCommand) -> Result {
             context.output.answer(&details.summary, |vault| context.output.line(&vault.name))
         }
     }
+}
+
+fn simulated(link: LinkArgs) -> Option<Link> {
+    let LinkArgs { link_latency, link_rate } = link;
+    let asked = link_latency.is_some() || link_rate.is_some();
+    asked.then(|| Link { latency_ms: link_latency.unwrap_or(0), bytes_per_second: link_rate })
 }
 
 fn word(value: impl ValueEnum) -> String {

@@ -14,9 +14,8 @@ pub use records::{
     QueueItemState, QueueList, Restored, RuleVerdict, SyncMode, SyncReport, WaitReport,
 };
 pub use requests::{
-    AddVault, EventsQuery, HistoryEntry, ImportVaults, LinkRequest, MountRequest, NetworkRequest, QueueAction,
-    QueueChange, RemoveVault, RenameVault, RulesQuery, SetDefault, SyncRequest, Target, UnmountRequest, VaultFilter,
-    WaitRequest,
+    AddVault, EventsQuery, HistoryEntry, ImportVaults, Link, MountRequest, NetworkRequest, QueueAction, QueueChange,
+    RemoveVault, RenameVault, RulesQuery, SetDefault, SyncRequest, Target, UnmountRequest, VaultFilter, WaitRequest,
 };
 pub use status::{
     Changed, ContentChange, DaemonStatus, FileState, FileStatus, FolderTotals, ImportReport, MountInfo, Mounted,

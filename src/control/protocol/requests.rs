@@ -35,17 +35,17 @@ pub struct AddVault {
     /// `plain`, `music` or `cases`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub layout: Option<String>,
-    /// Put a local vault behind a simulated network link: for demonstrations and rehearsals.
+    /// A simulated network link in front of it, for rehearsals; `local` only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub link: Option<LinkRequest>,
+    pub link: Option<Link>,
 }
 
-/// A network link that is not there.
+/// A network link that is not there: the provider behaves as if it were far away.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct LinkRequest {
-    /// Time of one round trip.
+pub struct Link {
+    /// How much longer every call takes.
     pub latency_ms: u64,
-    /// Bytes per second; `None`: as fast as the disk.
+    /// Bytes per second in both directions together; `None`: as fast as the disk.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bytes_per_second: Option<u64>,
 }

@@ -45,6 +45,10 @@ impl Daemon {
         new.vaultfs.link = request
             .link
             .map(|link| SimulatedLink { latency_ms: link.latency_ms, bytes_per_second: link.bytes_per_second });
+        if new.vaultfs.link.is_some() && provider != ProviderKind::Local {
+            let what = "only a local vault can be put behind a simulated link";
+            return Err(Problem::new(ErrorCode::InvalidRequest, what));
+        }
         if provider == ProviderKind::Local {
             new.path = self.checked_root(&request.path).await?;
             let root = new.path.clone();

@@ -1,0 +1,139 @@
+//! Files behind a link: names at once, bytes block by block when they are read, written files whole at the provider. The link
+//! is simulated (`vault add --link-latency`); everything else is what a cloud would meet.
+
+use std::fs::{self, File};
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::support::Device;
+
+const MIB: u64 = 1 << 20;
+const LARGE: u64 = 64 * MIB;
+
+/// What may come along with a few wanted blocks: read-ahead of the kernel and of vaultfs.
+const ALONG: u64 = 12 * MIB;
+
+/// Bytes that tell where they stand, so that no block can pass for another.
+fn pattern(size: u64) -> Vec<u8> {
+    (0..size / 8).flat_map(|word| (word ^ (word << 29) ^ 0x5eed).to_le_bytes()).collect()
+}
+
+/// A vault with one large file behind a link that lets a few milliseconds be felt and the whole file not pass at once.
+fn far(device: &Device) -> (PathBuf, Vec<u8>) {
+    let remote = device.path("remote");
+    let bytes = pattern(LARGE);
+    fs::create_dir(remote.join("audio")).unwrap();
+    fs::write(remote.join("audio/take.wav"), &bytes).unwrap();
+    fs::write(remote.join("mix.json"), "{\"name\": \"Mix\"}").unwrap();
+    let shown = remote.to_str().unwrap();
+    let link = ["--link-latency", "20", "--link-rate", "32 MiB"];
+    device.ok(["vault", "add", "vault", "--provider", "local", "--path", shown].into_iter().chain(link));
+    (device.mount(), bytes)
+}
+
+fn status(device: &Device, path: &Path) -> Value {
+    serde_json::from_str(&device.ok(["status", path.to_str().unwrap(), "--json"])).unwrap()
+}
+
+fn hydrated(device: &Device, path: &Path) -> u64 {
+    status(device, path)["hydrated_bytes"].as_u64().unwrap()
+}
+
+/// Waits until nothing more arrives.
+fn settled(device: &Device, path: &Path) -> u64 {
+    let (mut last, mut since) = (hydrated(device, path), Instant::now());
+    while since.elapsed() < Duration::from_millis(500) {
+        std::thread::park_timeout(Duration::from_millis(50));
+        let now = hydrated(device, path);
+        if now != last {
+            (last, since) = (now, Instant::now());
+        }
+    }
+    last
+}
+
+fn slice(bytes: &[u8], at: u64, length: usize) -> &[u8] {
+    let at = usize::try_from(at).unwrap();
+    &bytes[at..at + length]
+}
+
+#[test]
+fn names_are_free_and_a_read_far_inside_fetches_little() {
+    let device = Device::new("lazy");
+    let (mnt, bytes) = far(&device);
+    let take = mnt.join("audio/take.wav");
+    assert_eq!(fs::metadata(&take).unwrap().len(), LARGE);
+    assert_eq!(fs::read_dir(&mnt).unwrap().count(), 2);
+    let vault: Value = serde_json::from_str(&device.ok(["status", "--json"])).unwrap();
+    assert_eq!(vault["vaults"][0]["cached_bytes"], 0, "{vault}");
+    assert_eq!(status(&device, &take)["presence"], "online-only");
+
+    let mut end = vec![0; 64 * 1024];
+    let at = LARGE - 64 * 1024;
+    File::open(&take).unwrap().read_exact_at(&mut end, at).unwrap();
+    assert!(end == slice(&bytes, at, end.len()), "wrong bytes at the end");
+    let fetched = settled(&device, &take);
+    assert!((64 * 1024..=ALONG).contains(&fetched), "{fetched} bytes for 64 KiB");
+    assert_eq!(status(&device, &take)["presence"], "partly");
+}
+
+#[test]
+fn a_few_bytes_written_into_a_cold_file_fetch_few_blocks_and_the_whole_arrives() {
+    let device = Device::new("lazy");
+    let (mnt, mut bytes) = far(&device);
+    let (take, at) = (mnt.join("audio/take.wav"), 40 * MIB + 123);
+    // Nothing is sent yet: sending needs the rest of the file.
+    device.ok(["queue", "pause"]);
+    fs::OpenOptions::new().write(true).open(&take).unwrap().write_all_at(b"a splice", at).unwrap();
+    bytes[usize::try_from(at).unwrap()..][..8].copy_from_slice(b"a splice");
+
+    let mut around = vec![0; 4096];
+    File::open(&take).unwrap().read_exact_at(&mut around, at - 2000).unwrap();
+    assert!(around == slice(&bytes, at - 2000, 4096), "wrong bytes around the splice");
+    let fetched = settled(&device, &take);
+    assert!(fetched <= ALONG, "{fetched} bytes for a few");
+    device.ok(["queue", "resume"]);
+    device.wait_synced();
+    assert!(fs::read(device.path("remote/audio/take.wav")).unwrap() == bytes, "wrong bytes at the provider");
+    assert!(fs::read(&take).unwrap() == bytes, "wrong bytes in the mount");
+    assert_eq!(status(&device, &take)["safe_in_cloud"], true);
+}
+
+#[test]
+fn a_save_of_a_cold_file_while_offline_fetches_nothing() {
+    let device = Device::new("lazy");
+    let (mnt, _) = far(&device);
+    device.ok(["offline"]);
+    fs::write(mnt.join("mix.json"), "{\"name\": \"Mix, offline\"}").unwrap();
+    let take = mnt.join("audio/take.wav");
+    let started = Instant::now();
+    File::open(&take).and_then(|file| file.read_exact_at(&mut [0; 16], 0)).expect_err("its bytes are not here");
+    assert!(started.elapsed() < Duration::from_secs(5), "an error, not a wait: {:?}", started.elapsed());
+    assert_eq!(hydrated(&device, &take), 0);
+    device.ok(["online"]);
+    device.wait_synced();
+    assert_eq!(fs::read_to_string(device.path("remote/mix.json")).unwrap(), "{\"name\": \"Mix, offline\"}");
+}
+
+#[test]
+fn pinned_is_here_evicted_is_not_and_comes_back_equal() {
+    let device = Device::new("lazy");
+    let (mnt, bytes) = far(&device);
+    let take = mnt.join("audio/take.wav");
+    let shown = take.to_str().unwrap();
+    device.ok(["pin", shown]);
+    crate::support::eventually("the pinned file is here", || status(&device, &take)["presence"] == "here");
+    device.ok(["offline"]);
+    assert!(fs::read(&take).unwrap() == bytes, "a pinned file reads without the network");
+    device.ok(["online"]);
+    device.ok(["unpin", shown]);
+    device.ok(["evict", shown]);
+    assert_eq!(hydrated(&device, &take), 0);
+    // What the kernel still has in memory it would answer itself.
+    rustix::fs::fadvise(File::open(&take).unwrap(), 0, None, rustix::fs::Advice::DontNeed).unwrap();
+    assert!(fs::read(&take).unwrap() == bytes, "wrong bytes after they were dropped");
+    assert_eq!(hydrated(&device, &take), LARGE);
+}
