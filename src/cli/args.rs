@@ -287,6 +287,11 @@ pub enum HistoryCommand {
 pub enum ConflictsCommand {
     /// List conflicts (the default)
     List,
+    /// Say that a conflict is settled; without ID all of them. Deleting one of the two files says it, too
+    Resolve {
+        /// Number in `conflicts list`
+        id: Option<i64>,
+    },
     /// Write both versions of every conflict as plain files
     Export {
         /// Folder to write into

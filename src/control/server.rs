@@ -35,7 +35,7 @@ use super::socket;
 pub const MAX_CONNECTIONS: usize = 32;
 
 /// How long a connection beyond the limit waits for a free place.
-const PLACE_WAIT: Duration = Duration::from_secs(5);
+const PLACE_WAIT: Duration = Duration::from_secs(2);
 
 /// How long a client may take to send the head of a request, and how long an idle connection is kept.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(15);
@@ -192,6 +192,7 @@ fn router(service: Service) -> Router {
         .route("/history/restore", command!(restore))
         .route("/history/content", get(history_content))
         .route("/conflicts", question!(conflicts, VaultFilter))
+        .route("/conflicts/resolve", command!(resolve_conflicts))
         .route("/rules/why", question!(rules_why, RulesQuery))
         .route("/doctor", question!(doctor, VaultFilter))
         .route("/network", command!(network))

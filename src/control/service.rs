@@ -8,8 +8,9 @@ use super::events::EventBus;
 use super::protocol::{
     AddVault, Changed, ConflictList, ContentChange, DaemonStatus, DoctorReport, FileStatus, HistoryEntry, HistoryList,
     ImportReport, ImportVaults, MountRequest, Mounted, NetworkRequest, Problem, QueueChange, QueueList, RemoveVault,
-    RenameVault, Restored, RuleVerdict, RulesQuery, SetDefault, StatusReport, StopReport, SyncReport, SyncRequest,
-    Target, UnmountReport, UnmountRequest, VaultDetails, VaultFilter, VaultList, VaultSummary, WaitReport, WaitRequest,
+    RenameVault, ResolveConflicts, Restored, RuleVerdict, RulesQuery, SetDefault, StatusReport, StopReport, SyncReport,
+    SyncRequest, Target, UnmountReport, UnmountRequest, VaultDetails, VaultFilter, VaultList, VaultSummary, WaitReport,
+    WaitRequest,
 };
 
 /// An answer, or why there is none.
@@ -89,6 +90,8 @@ pub trait ControlService: Send + Sync + 'static {
     async fn history_content(&self, entry: HistoryEntry) -> Reply<ByteStream>;
     /// Conflicts, resolved ones too.
     async fn conflicts(&self, filter: VaultFilter) -> Reply<ConflictList>;
+    /// The user has looked: conflicts no longer count.
+    async fn resolve_conflicts(&self, request: ResolveConflicts) -> Reply<Changed>;
     /// Bytes of a file of a vault, as the mount shows them.
     async fn file_content(&self, target: Target) -> Reply<ByteStream>;
 

@@ -13,6 +13,7 @@ use super::blocking::blocking;
 use super::problems;
 use super::service::words;
 use super::tasks::Stop;
+use crate::catalog::Catalog;
 use crate::control::events::EventBus;
 use crate::control::protocol::{ErrorCode, StateWord};
 use crate::sync::{Engine, EventKind};
@@ -28,6 +29,7 @@ const NOTE_EVERY: Duration = Duration::from_secs(60);
 /// Runs until it is told to stop.
 pub(super) async fn forward(
     engine: Arc<Engine>,
+    catalog: Arc<Catalog>,
     events: Arc<EventBus>,
     registry: RegistryFile,
     id: VaultId,
@@ -56,7 +58,7 @@ pub(super) async fn forward(
             Some(Err(RecvError::Closed)) => return,
             None => {
                 (due, looked) = (None, Instant::now());
-                told.look(&engine, &events, &registry, id, &name).await;
+                told.look(&engine, &catalog, &events, &registry, id, &name).await;
             }
         }
     }
@@ -80,13 +82,18 @@ impl Told {
     async fn look(
         &mut self,
         engine: &Arc<Engine>,
+        catalog: &Arc<Catalog>,
         events: &EventBus,
         registry: &RegistryFile,
         id: VaultId,
         name: &str,
     ) {
-        let asked = Arc::clone(engine);
-        let status = match blocking(move || asked.status().map_err(|error| problems::of(ErrorCode::Io, &error))).await {
+        let (asked, trees) = (Arc::clone(engine), Arc::clone(catalog));
+        let look = move || {
+            settle(&trees).map_err(|error| problems::of(ErrorCode::Io, &error))?;
+            asked.status().map_err(|error| problems::of(ErrorCode::Io, &error))
+        };
+        let status = match blocking(look).await {
             Ok(status) => status,
             Err(problem) => {
                 tracing::warn!(%problem, "a vault does not say how it stands");
@@ -103,6 +110,25 @@ impl Told {
             self.noted = Some(current);
         }
     }
+}
+
+/// A conflict of two files is over when one of them is gone: the user has chosen.
+fn settle(catalog: &Catalog) -> crate::catalog::Result<()> {
+    let over = catalog.read(|view| {
+        let mut over = Vec::new();
+        for conflict in view.conflicts(false)? {
+            if let Some(other) = conflict.other
+                && (view.local(conflict.node)?.is_none() || view.local(other)?.is_none())
+            {
+                over.push(conflict.id);
+            }
+        }
+        Ok(over)
+    })?;
+    if over.is_empty() {
+        return Ok(());
+    }
+    catalog.write(|txn| over.iter().try_for_each(|id| txn.resolve_conflict(*id)))
 }
 
 fn kind_word(kind: EventKind) -> &'static str {

@@ -20,7 +20,7 @@ use crate::control::protocol::{ErrorCode, Problem};
 use crate::control::{server, socket};
 use crate::telemetry::logging::{self, LogOutput};
 use crate::types::{Clock, SystemClock};
-use crate::vaults::RegistryFile;
+use crate::vaults::{RegistryFile, Vault};
 
 /// Threads of the event loop: it only passes work on.
 const EVENT_THREADS: usize = 2;
@@ -57,6 +57,9 @@ pub fn run(settings: DaemonSettings, ready: impl FnOnce()) -> Result<(), Problem
     let output = if detached { LogOutput::Folder(paths.state().to_owned()) } else { LogOutput::Stderr };
     let log = &config.settings().log;
     logging::init(&log.level, log.names, &output).map_err(|error| problems::of(ErrorCode::Io, &error))?;
+    for variable in environment.unknown() {
+        tracing::warn!(variable, "this variable means nothing to vaultfs; misspelt?");
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(EVENT_THREADS)
         .thread_name("vaultfs-events")
@@ -140,6 +143,9 @@ impl Daemon {
         match self.registry.load() {
             Ok(registry) => {
                 for vault in registry.list() {
+                    if let Err(problem) = self.mount_by_itself(vault).await {
+                        self.report(problem);
+                    }
                     // Without a catalog it has never been opened, and has nothing to send.
                     if self.paths.vault_catalog(vault.id).exists()
                         && let Err(problem) = self.open(vault).await
@@ -149,6 +155,18 @@ impl Daemon {
                 }
             }
             Err(error) => self.report(problems::registry(&error)),
+        }
+    }
+
+    /// Mounts a vault that the registry gives a place of its own.
+    async fn mount_by_itself(self: &Arc<Self>, vault: &Vault) -> Result<(), Problem> {
+        let settings = &vault.vaultfs.mount;
+        match &settings.path {
+            Some(dir) if settings.auto && self.mounts.dirs_of(vault.id).is_empty() => {
+                self.mount_one(vault, dir).await?;
+                Ok(())
+            }
+            Some(_) | None => Ok(()),
         }
     }
 

@@ -192,9 +192,10 @@ impl OpenVault {
             let (engine, trouble) = (Arc::clone(&self.engine), Arc::clone(&self.trouble));
             self.tasks.spawn("sync", |stop| keep_syncing(engine, trouble, stop));
         }
-        let (engine, events, registry) = (Arc::clone(&self.engine), Arc::clone(&self.events), self.registry.clone());
+        let (engine, catalog) = (Arc::clone(&self.engine), Arc::clone(&self.catalog));
+        let (events, registry) = (Arc::clone(&self.events), self.registry.clone());
         let (id, name) = (self.id, self.name());
-        self.tasks.spawn("news", move |stop| super::news::forward(engine, events, registry, id, name, stop));
+        self.tasks.spawn("news", move |stop| super::news::forward(engine, catalog, events, registry, id, name, stop));
         let (catalog, content, history) =
             (Arc::clone(&self.catalog), Arc::clone(&self.content), settings.history.clone());
         self.tasks.spawn("housekeeping", |stop| super::housekeeping::run(catalog, content, history, stop));

@@ -260,6 +260,8 @@ impl Engine {
             }
             Ok::<_, CatalogError>(())
         })?;
+        // Answered: whoever asks before the next plan must not be told that they still wait.
+        self.state().guarded.clear();
         self.kick();
         Ok(())
     }

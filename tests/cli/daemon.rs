@@ -153,3 +153,20 @@ fn settings_that_are_wrong_keep_it_from_starting_and_are_named() {
     assert_eq!(refused.code, 3);
     golden::check("daemon-settings.txt", &device.golden(&refused.err));
 }
+
+#[test]
+fn more_clients_than_it_serves_are_told_so() {
+    let device = Device::new();
+    device.ok("vault list");
+    let socket = device.path("run/vaultfs/control.sock");
+    let mut idle: Vec<UnixStream> = (0..32).map(|_| UnixStream::connect(&socket).unwrap()).collect();
+    for stream in &mut idle {
+        // A request that never ends keeps its place.
+        stream.write_all(b"GET /api/v1/daemon HTTP/1.1\r\n").unwrap();
+    }
+    let refused = device.run("vault list");
+    assert_eq!(refused.code, 1, "{refused:?}");
+    golden::check("daemon-busy.txt", &refused.err);
+    drop(idle);
+    eventually("places are free again", || device.run("vault list").code == 0);
+}

@@ -185,6 +185,34 @@ fn conflicts_are_listed_and_both_versions_exported() {
     texts.sort();
     assert_eq!(texts, ["ours, longer", "theirs"]);
     assert!(device.ok("conflicts").out.contains("brief.txt"));
+    let item = device.json("conflicts")["items"][0].clone();
+    fs::remove_file(mountpoint.join(item["other_path"].as_str().unwrap())).unwrap();
+    eventually("who deletes one of the two has settled it", || device.ok("status --short").out == "idle\n");
+    assert_eq!(device.run(&format!("conflicts resolve {}", item["id"])).code, 1, "it is settled already");
+}
+
+#[test]
+fn a_mass_deletion_waits_for_a_yes() {
+    let device = Device::new();
+    let (root, mountpoint) = device.mounted("Work");
+    for at in 0..60 {
+        fs::write(mountpoint.join(format!("{at}.txt")), at.to_string()).unwrap();
+    }
+    device.ok("wait @/mnt --timeout 60");
+    for at in 0..60 {
+        fs::remove_file(mountpoint.join(format!("{at}.txt"))).unwrap();
+    }
+    let stopped = device.run("wait @/mnt --timeout 60");
+    assert_eq!(stopped.code, 4, "{stopped:?}");
+    assert!(
+        stopped.err.contains("a mass deletion was stopped") && stopped.err.contains("queue release"),
+        "{stopped:?}"
+    );
+    assert_eq!(device.ok("status --short").out, "error\n");
+    assert!(root.join("59.txt").exists());
+    device.ok("queue release");
+    device.ok("wait @/mnt --timeout 60");
+    assert!(!root.join("59.txt").exists());
 }
 
 #[test]

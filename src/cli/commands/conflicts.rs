@@ -4,7 +4,8 @@ use super::export::{Exported, Exporter};
 use crate::cli::args::ConflictsCommand;
 use crate::cli::context::Context;
 use crate::cli::error::Result;
-use crate::control::protocol::{ConflictItem, ConflictList, HistoryList, VaultFilter};
+use crate::cli::output::counted;
+use crate::control::protocol::{Changed, ConflictItem, ConflictList, HistoryList, ResolveConflicts, VaultFilter};
 
 /// The word of versions that lost a conflict in [`crate::control::protocol::HistoryItem::reason`].
 const CONFLICT_LOSER: &str = "conflict-loser";
@@ -15,13 +16,22 @@ pub(super) async fn run(context: &Context, command: Option<ConflictsCommand>, va
     let conflicts: ConflictList = daemon.get("conflicts", &filter).await?;
     match command.unwrap_or(ConflictsCommand::List) {
         ConflictsCommand::List => context.output.answer(&conflicts, |conflicts| {
-            let rows: Vec<[String; 6]> = conflicts.items.iter().map(row).collect();
-            context.output.table(["VAULT", "FOUND AT", "DEVICE", "STATE", "PATH", "OTHER VERSION"], &rows)?;
+            let rows: Vec<[String; 7]> = conflicts.items.iter().map(row).collect();
+            context.output.table(["ID", "VAULT", "FOUND AT", "DEVICE", "STATE", "PATH", "OTHER VERSION"], &rows)?;
             if rows.is_empty() {
                 context.output.note("no conflicts");
             }
             Ok(())
         }),
+        ConflictsCommand::Resolve { id } => {
+            let request = ResolveConflicts { vault: filter.vault, id };
+            let changed: Changed = daemon.post("conflicts/resolve", &request).await?;
+            context.output.answer(&changed, |changed| {
+                let said = counted(changed.count, "conflict is", "conflicts are");
+                context.output.note(format!("{said} settled"));
+                Ok(())
+            })
+        }
         ConflictsCommand::Export { dir } => {
             let history: HistoryList = daemon.get("history", &filter).await?;
             let mut exporter = Exporter::new(context, &daemon, &dir)?;
@@ -40,8 +50,9 @@ pub(super) async fn run(context: &Context, command: Option<ConflictsCommand>, va
     }
 }
 
-fn row(item: &ConflictItem) -> [String; 6] {
+fn row(item: &ConflictItem) -> [String; 7] {
     let state = if item.resolved_at.is_some() { "resolved" } else { "open" }.to_owned();
     let other = item.other_path.clone().unwrap_or_else(|| "in the history".to_owned());
-    [item.vault.clone(), item.found_at.clone(), item.device.clone(), state, item.path.clone(), other]
+    let id = item.id.to_string();
+    [id, item.vault.clone(), item.found_at.clone(), item.device.clone(), state, item.path.clone(), other]
 }

@@ -15,7 +15,8 @@ pub use records::{
 };
 pub use requests::{
     AddVault, EventsQuery, HistoryEntry, ImportVaults, Link, MountRequest, NetworkRequest, QueueAction, QueueChange,
-    RemoveVault, RenameVault, RulesQuery, SetDefault, SyncRequest, Target, UnmountRequest, VaultFilter, WaitRequest,
+    RemoveVault, RenameVault, ResolveConflicts, RulesQuery, SetDefault, SyncRequest, Target, UnmountRequest,
+    VaultFilter, WaitRequest,
 };
 pub use status::{
     Changed, ContentChange, DaemonStatus, FileState, FileStatus, FolderTotals, ImportReport, MountInfo, Mounted,

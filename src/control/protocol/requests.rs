@@ -163,6 +163,17 @@ pub struct HistoryEntry {
     pub id: i64,
 }
 
+/// `POST conflicts/resolve`.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct ResolveConflicts {
+    /// Whose; `None`: all vaults, or for one conflict the only vault that has it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vault: Option<String>,
+    /// Which; `None`: every open one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<i64>,
+}
+
 /// `GET rules/why`.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct RulesQuery {

@@ -7,7 +7,8 @@ use bytes::Bytes;
 use super::walk::path_of;
 use crate::catalog::HistoryRow;
 use crate::control::protocol::{
-    ConflictItem, ConflictList, ErrorCode, HistoryEntry, HistoryItem, HistoryList, Problem, Restored, VaultFilter,
+    Changed, ConflictItem, ConflictList, ErrorCode, HistoryEntry, HistoryItem, HistoryList, Problem, ResolveConflicts,
+    Restored, VaultFilter,
 };
 use crate::control::service::{ByteStream, Reply};
 use crate::daemon::blocking::blocking;
@@ -98,7 +99,52 @@ impl Daemon {
     }
 }
 
+impl Daemon {
+    pub(super) async fn mark_resolved(self: &Arc<Self>, request: ResolveConflicts) -> Reply<Changed> {
+        let mut changed = Changed::default();
+        let mut vaults = Vec::new();
+        for vault in self.find_all(request.vault.as_deref()).await? {
+            let open = self.open(&vault).await?;
+            let (asked, wanted) = (Arc::clone(&open), request.id);
+            let ids = blocking(move || asked.open_conflicts(wanted)).await?;
+            if !ids.is_empty() {
+                vaults.push((open, ids));
+            }
+        }
+        match (request.id, vaults.len()) {
+            (Some(id), 0) => {
+                return Err(Problem::new(ErrorCode::NotFound, format!("there is no open conflict {id}"))
+                    .hint("`vaultfs conflicts` lists them"));
+            }
+            (Some(id), 2..) => {
+                return Err(Problem::new(ErrorCode::AmbiguousVault, format!("several vaults have a conflict {id}"))
+                    .hint("name the vault with --vault"));
+            }
+            (Some(_), 1) | (None, _) => {}
+        }
+        for (vault, ids) in vaults {
+            changed.count += super::status::count(ids.len());
+            blocking(move || vault.resolve(&ids)).await?;
+        }
+        Ok(changed)
+    }
+}
+
 impl OpenVault {
+    fn open_conflicts(&self, wanted: Option<i64>) -> Result<Vec<i64>, Problem> {
+        let rows =
+            self.catalog.read(|view| view.conflicts(false)).map_err(|error| problems::catalog(&self.name(), &error))?;
+        Ok(rows.into_iter().map(|row| row.id).filter(|id| wanted.is_none_or(|wanted| wanted == *id)).collect())
+    }
+
+    fn resolve(&self, ids: &[i64]) -> Result<(), Problem> {
+        self.catalog
+            .write(|txn| ids.iter().try_for_each(|id| txn.resolve_conflict(*id)))
+            .map_err(|error| problems::catalog(&self.name(), &error))?;
+        self.engine.kick();
+        Ok(())
+    }
+
     fn history(&self) -> Result<Vec<HistoryItem>, Problem> {
         let vault = self.name();
         let rows = self.catalog.read(|view| view.history(None)).map_err(|error| problems::catalog(&vault, &error))?;

@@ -22,8 +22,9 @@ use crate::control::events::EventBus;
 use crate::control::protocol::{
     AddVault, Changed, ConflictList, ContentChange, DaemonStatus, DoctorReport, FileStatus, HistoryEntry, HistoryList,
     ImportReport, ImportVaults, MountRequest, Mounted, NetworkRequest, QueueChange, QueueList, RemoveVault,
-    RenameVault, Restored, RuleVerdict, RulesQuery, SetDefault, StatusReport, StopReport, SyncReport, SyncRequest,
-    Target, UnmountReport, UnmountRequest, VaultDetails, VaultFilter, VaultList, VaultSummary, WaitReport, WaitRequest,
+    RenameVault, ResolveConflicts, Restored, RuleVerdict, RulesQuery, SetDefault, StatusReport, StopReport, SyncReport,
+    SyncRequest, Target, UnmountReport, UnmountRequest, VaultDetails, VaultFilter, VaultList, VaultSummary, WaitReport,
+    WaitRequest,
 };
 use crate::control::service::{ByteStream, ContentVerb, ControlService, Reply};
 
@@ -103,6 +104,9 @@ impl ControlService for Front {
     }
     async fn conflicts(&self, filter: VaultFilter) -> Reply<ConflictList> {
         self.0.list_conflicts(filter).await
+    }
+    async fn resolve_conflicts(&self, request: ResolveConflicts) -> Reply<Changed> {
+        self.0.mark_resolved(request).await
     }
     async fn file_content(&self, target: Target) -> Reply<ByteStream> {
         self.0.stream_file(target).await
