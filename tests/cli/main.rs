@@ -2,6 +2,11 @@
 //!
 //! `words` checks texts that need no daemon, `vaults` the registry, `daemon` its life, `mounts` mounting and unmounting, `files`
 //! what becomes of files, `trouble` bad input, `demo` the demonstration. Each test is a device of its own ([`harness::Device`]).
+#![allow(
+    clippy::unwrap_used,
+    unreachable_pub,
+    reason = "a test that cannot go on fails, and nobody outside uses a test crate"
+)]
 
 mod daemon;
 mod demo;
