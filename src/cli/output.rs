@@ -162,9 +162,12 @@ impl Output {
 }
 
 fn written(result: io::Result<()>) -> Result {
-    result.map_err(|error| match error.kind() {
-        io::ErrorKind::BrokenPipe => CliError::BrokenPipe,
-        _ => CliError::io("cannot write the answer", &error),
+    result.map_err(|error| {
+        if error.kind() == io::ErrorKind::BrokenPipe {
+            CliError::BrokenPipe
+        } else {
+            CliError::io("cannot write the answer", &error)
+        }
     })
 }
 

@@ -227,7 +227,7 @@ impl Daemon {
         let mut gone = Vec::new();
         for ActiveMount { record, mounted, again } in self.mounts.take(chosen) {
             let outcome = blocking(move || {
-                Ok(match (mounted.unmount(), leave) {
+                Ok(match (mounted.unmount().map_err(|refused| *refused), leave) {
                     (Ok(()), _) => Ok(()),
                     (Err((mounted, error)), Leave::InUse) => Err((Some(mounted), error)),
                     (Err((mounted, _)), Leave::Detached) => mounted.detach().map_err(|error| (None, error)),

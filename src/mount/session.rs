@@ -118,9 +118,9 @@ impl MountedVault {
     }
 
     /// Unmounts and waits until the last request is answered. A mount that is in use stays as it is.
-    pub fn unmount(mut self) -> Result<(), (Self, MountError)> {
+    pub fn unmount(mut self) -> Result<(), Box<(Self, MountError)>> {
         if let Err(error) = detach(&self.dir, false) {
-            return Err((self, error));
+            return Err(Box::new((self, error)));
         }
         self.finish();
         Ok(())

@@ -101,8 +101,8 @@ impl Engine {
 }
 
 /// The daemon runs engines on a pool of threads.
-const _: fn(Arc<Engine>, watch::Receiver<bool>) = |engine, stop| is_send(&engine.run(stop));
-fn is_send(_: &impl Send) {}
+const _: fn(Arc<Engine>, watch::Receiver<bool>) = |engine, stop| must_be_send(&engine.run(stop));
+fn must_be_send(_: &impl Send) {}
 
 impl Drive<'_> {
     async fn to_the_end(&mut self, mut stop: Option<&mut watch::Receiver<bool>>) -> Result<()> {

@@ -96,10 +96,7 @@ impl Engine {
             Class::Replan => return Ok(true),
             Class::Later | Class::Lasting => {}
         }
-        let wish = match error {
-            SyncError::Provider(error) => error.retry_after,
-            _ours => None,
-        };
+        let wish = if let SyncError::Provider(error) = error { error.retry_after } else { None };
         self.pause_node(node, class == Class::Lasting, word(error), chain(error), wish)?;
         Ok(true)
     }
@@ -166,10 +163,11 @@ impl Engine {
             Reach::Lost(lost) => lost.attempts + 1,
             Reach::Online => 1,
         };
-        let pause = match why {
+        let pause = if why == ErrorKind::AuthRequired {
             // A person has to do something; look now and then whether it was done.
-            ErrorKind::AuthRequired => Duration::from_secs(60),
-            _other => self.backoff.before_probe(attempts),
+            Duration::from_secs(60)
+        } else {
+            self.backoff.before_probe(attempts)
         };
         if attempts == 1 {
             tracing::info!(?why, message, "the provider cannot be worked with");
@@ -201,10 +199,7 @@ impl Engine {
             self.lost(kind, chain(error));
             return;
         }
-        let wish = match error {
-            SyncError::Provider(error) => error.retry_after,
-            _ours => None,
-        };
+        let wish = if let SyncError::Provider(error) = error { error.retry_after } else { None };
         let mut state = self.state();
         state.pull_attempts = state.pull_attempts.saturating_add(1);
         let pause = self.backoff.after_failure(state.pull_attempts, wish);

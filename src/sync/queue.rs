@@ -29,6 +29,22 @@ pub(super) fn action(step: &Step) -> &'static str {
     }
 }
 
+/// What a person did or somebody else did, that the step follows from. The decision tables have finer words; see `dry_run`.
+fn occasion(step: &Step) -> &'static str {
+    match step {
+        Step::CreateRemoteFolder(_) | Step::CreateRemoteSymlink(_) | Step::UploadNew(_) => "new here",
+        Step::UploadOver { .. } => "changed here",
+        Step::MoveRemote(_) | Step::MoveRemoteAside => "moved here",
+        Step::DeleteRemote { .. } => "deleted here",
+        Step::CreateLocal(_) => "new at the provider",
+        Step::UpdateLocal => "changed at the provider",
+        Step::MoveLocal(_) => "moved at the provider",
+        Step::DeleteLocal => "deleted at the provider",
+        Step::HashLocal | Step::KeepBoth { .. } => "changed on both sides",
+        Step::Adopt { .. } | Step::MarkSynced | Step::DropSynced => "the same on both sides",
+    }
+}
+
 fn blocked_reason(blocked: Blocked) -> &'static str {
     match blocked {
         Blocked::LocalOnly => "never leaves this machine",
@@ -60,7 +76,13 @@ impl Engine {
             .collect();
         nodes.sort_by_key(|row| (row.touched, row.node));
         self.catalog_items(|view| {
-            nodes.iter().map(|row| self.item(view, &drawn, row.node, planned.get(&row.node).copied())).collect()
+            let listed = nodes.iter().map(|row| {
+                let planned = planned.get(&row.node).copied();
+                let item = self.item(view, &drawn, row.node, planned)?;
+                let reason = planned.map_or(item.reason, |planned| occasion(&planned.step).to_owned());
+                Ok(QueueItem { reason, ..item })
+            });
+            listed.collect()
         })
     }
 

@@ -64,8 +64,14 @@ pub struct ContentHasher {
     state: HasherState,
 }
 
+struct DropboxState {
+    outer: Sha256,
+    block: Sha256,
+    filled: usize,
+}
+
 enum HasherState {
-    Dropbox { outer: Sha256, block: Sha256, filled: usize },
+    Dropbox(Box<DropboxState>),
     Blake3(Box<blake3::Hasher>),
 }
 
@@ -73,7 +79,9 @@ impl ContentHasher {
     /// An empty stream.
     pub fn new(kind: HashKind) -> Self {
         let state = match kind {
-            HashKind::Dropbox => HasherState::Dropbox { outer: Sha256::new(), block: Sha256::new(), filled: 0 },
+            HashKind::Dropbox => {
+                HasherState::Dropbox(Box::new(DropboxState { outer: Sha256::new(), block: Sha256::new(), filled: 0 }))
+            }
             HashKind::Blake3 => HasherState::Blake3(Box::new(blake3::Hasher::new())),
         };
         Self { state }
@@ -85,7 +93,8 @@ impl ContentHasher {
             HasherState::Blake3(hasher) => {
                 hasher.update(bytes);
             }
-            HasherState::Dropbox { outer, block, filled } => {
+            HasherState::Dropbox(state) => {
+                let DropboxState { outer, block, filled } = &mut **state;
                 while !bytes.is_empty() {
                     let (now, rest) = bytes.split_at(bytes.len().min(DROPBOX_BLOCK_BYTES - *filled));
                     block.update(now);
@@ -106,7 +115,8 @@ impl ContentHasher {
             HasherState::Blake3(hasher) => {
                 ContentHash { kind: HashKind::Blake3, digest: *hasher.finalize().as_bytes() }
             }
-            HasherState::Dropbox { mut outer, block, filled } => {
+            HasherState::Dropbox(state) => {
+                let DropboxState { mut outer, block, filled } = *state;
                 if filled > 0 {
                     outer.update(block.finalize());
                 }

@@ -23,6 +23,9 @@ pub(super) enum Step<T> {
     NeedBase(Vec<BlockRun>),
 }
 
+/// An operation that is tried until it finishes.
+type StepFn<T> = Box<dyn FnMut(&Arc<VaultFs>) -> Result<Step<T>> + Send>;
+
 /// How often a step is run again because blocks that had arrived were evicted or found damaged before it came to use them.
 const MAX_ATTEMPTS: u32 = 8;
 
@@ -40,7 +43,7 @@ impl VaultFs {
     fn attempt<T: Send + 'static>(
         self: &Arc<Self>,
         file: Arc<OpenFile>,
-        mut step: Box<dyn FnMut(&Arc<Self>) -> Result<Step<T>> + Send>,
+        mut step: StepFn<T>,
         done: Done<T>,
         attempts: u32,
     ) {

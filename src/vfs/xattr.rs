@@ -1,7 +1,7 @@
 //! Extended attributes. `user.*` are kept on this machine with the inode; `user.vaultfs.*` are read-only answers about the file.
 
 use super::{FsError, Result, VaultFs};
-use crate::catalog::{LocalContent, LocalRow};
+use crate::catalog::{LocalContent, LocalRow, Version};
 use crate::types::{InodeNo, NodeKind};
 
 /// What must be true for a set.
@@ -87,7 +87,12 @@ impl VaultFs {
         let value = match name {
             b"user.vaultfs.status" => self.status_word(&row)?.to_owned(),
             b"user.vaultfs.local" => match &row.content {
-                LocalContent::Staged { .. } => "safe: all bytes are on this machine".to_owned(),
+                LocalContent::Staged { staged, .. } => match self.parts.content.staged(*staged)?.overlay_base() {
+                    Some(base) if !self.is_here(&base) => {
+                        "what was written is on this machine, the rest is at the provider".to_owned()
+                    }
+                    Some(_) | None => "safe: all bytes are on this machine".to_owned(),
+                },
                 LocalContent::Clean(version) => {
                     format!("{} of {} bytes here", self.bytes_here(&row), version.size)
                 }
@@ -122,6 +127,11 @@ impl VaultFs {
         } else {
             "synced"
         })
+    }
+
+    /// True if a version can be read without the provider.
+    fn is_here(&self, version: &Version) -> bool {
+        self.parts.source.open_direct(version).is_some() || self.parts.content.cached_bytes(version) >= version.size
     }
 
     /// Bytes of a file that can be read without the provider.

@@ -2,7 +2,7 @@
 //! the native side (1.00 = as fast, 2.00 = twice as slow); asserts nothing. `scripts/bench.sh` prepares the folders and runs it.
 //!
 //! Arguments: `[--json FILE] [--rounds N] [--scale N] NAME=DIR NAME=DIR ...`, the first being the native side.
-#![allow(clippy::print_stdout, reason = "a benchmark's output is its result")]
+#![allow(clippy::print_stdout, clippy::unwrap_used, reason = "a benchmark prints its result and stops at trouble")]
 
 mod work;
 

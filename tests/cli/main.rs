@@ -1,9 +1,15 @@
 //! The program from outside: every command, its texts, its exit codes, a real daemon, real mounts.
 //!
 //! `words` checks texts that need no daemon, `vaults` the registry, `daemon` its life, `mounts` mounting and unmounting, `files`
-//! what becomes of files, `trouble` bad input. Each test is a device of its own ([`harness::Device`]).
+//! what becomes of files, `trouble` bad input, `demo` the demonstration. Each test is a device of its own ([`harness::Device`]).
+#![allow(
+    clippy::unwrap_used,
+    unreachable_pub,
+    reason = "a test that cannot go on fails, and nobody outside uses a test crate"
+)]
 
 mod daemon;
+mod demo;
 mod files;
 mod golden;
 mod harness;

@@ -1,6 +1,11 @@
 //! `kill -9` of the daemon while an application works on a real mount: nothing that was acknowledged is lost (promises P1 to P3).
 //!
 //! `VAULTFS_KILLS` sets the number of kills, `VAULTFS_SEED` the first seed; `scripts/killloop.sh` runs long loops.
+#![allow(
+    clippy::unwrap_used,
+    unreachable_pub,
+    reason = "a test that cannot go on fails, and nobody outside uses a test crate"
+)]
 
 #[path = "../support/mod.rs"]
 #[allow(dead_code, reason = "each test binary uses its part of the harness")]

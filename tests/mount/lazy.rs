@@ -95,6 +95,7 @@ fn a_few_bytes_written_into_a_cold_file_fetch_few_blocks_and_the_whole_arrives()
     assert!(around == slice(&bytes, at - 2000, 4096), "wrong bytes around the splice");
     let fetched = settled(&device, &take);
     assert!(fetched <= ALONG, "{fetched} bytes for a few");
+    assert_eq!(status(&device, &take)["safe_here"], false, "the rest of it is not");
     device.ok(["queue", "resume"]);
     device.wait_synced();
     assert!(fs::read(device.path("remote/audio/take.wav")).unwrap() == bytes, "wrong bytes at the provider");

@@ -1,5 +1,10 @@
 //! What applications do, on a real mount of a real daemon: one file per theme of the conformance list. The public suites
 //! (pjdfstest, fsx) run beside this one: `scripts/conformance.sh`.
+#![allow(
+    clippy::unwrap_used,
+    unreachable_pub,
+    reason = "a test that cannot go on fails, and nobody outside uses a test crate"
+)]
 
 #[path = "../support/mod.rs"]
 #[allow(dead_code, reason = "each test binary uses its part of the harness")]

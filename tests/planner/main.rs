@@ -1,4 +1,9 @@
 //! The planner against its tables (`cases*`), and against an abstract world (`model`) under generated trees (`properties`).
+#![allow(
+    clippy::unwrap_used,
+    unreachable_pub,
+    reason = "a test that cannot go on fails, and nobody outside uses a test crate"
+)]
 
 mod cases_files;
 mod cases_folders;

@@ -1,5 +1,10 @@
 //! Whole-engine simulation: real engines with real catalogs and content stores, a simulated cloud, virtual time, several devices and a
 //! web user, faults. Everything follows from one seed; a failure prints it.
+#![allow(
+    clippy::unwrap_used,
+    unreachable_pub,
+    reason = "a test that cannot go on fails, and nobody outside uses a test crate"
+)]
 
 mod clock;
 mod cloud;

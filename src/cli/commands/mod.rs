@@ -28,6 +28,7 @@ use super::error::{CliError, Result};
 use crate::control::service::ContentVerb;
 
 /// Runs one command.
+#[expect(clippy::wildcard_enum_match_arm, reason = "the rest goes to `ask`, which names every command")]
 pub(super) fn run(context: &Context, command: Command) -> Result {
     match command {
         // The daemon brings its own, larger runtime; the local ones need none.

@@ -88,11 +88,12 @@ impl Daemon {
             None,
             registry
                 .as_ref()
-                .map(|registry| format!("{} vaults in {}", registry.list().len(), self.registry.path().display())),
+                .map(|registry| format!("{} vaults in {}", registry.list().len(), self.registry.path().display()))
+                .map_err(Clone::clone),
         ));
         findings.push(self.mounts_finding().await);
         for problem in self.problems() {
-            findings.push(finding("daemon", None, Err(&problem)));
+            findings.push(finding("daemon", None, Err(problem)));
         }
         if registry.is_ok() {
             for vault in self.find_all(filter.vault.as_deref()).await? {
@@ -117,12 +118,12 @@ impl Daemon {
                 let dirs: Vec<String> = dead.iter().map(|dir| dir.display().to_string()).collect();
                 let hint = format!("`vaultfs unmount {}` takes it away", dirs[0]);
                 let what = format!("the daemon behind {} is dead", dirs.join(", "));
-                finding("mounts", None, Err(&Problem::new(ErrorCode::MountpointBusy, what).hint(hint)))
+                finding("mounts", None, Err(Problem::new(ErrorCode::MountpointBusy, what).hint(hint)))
             }
-            Ok(Err(problem)) => finding("mounts", None, Err(&problem)),
+            Ok(Err(problem)) => finding("mounts", None, Err(problem)),
             Err(_) => {
                 let what = "a mount of another daemon does not answer";
-                finding("mounts", None, Err(&Problem::new(ErrorCode::TimedOut, what)))
+                finding("mounts", None, Err(Problem::new(ErrorCode::TimedOut, what)))
             }
         }
     }
@@ -131,7 +132,7 @@ impl Daemon {
         let name = Some(vault.name.as_str());
         let open = match self.open(vault).await {
             Ok(open) => open,
-            Err(problem) => return vec![finding("open", name, Err(&problem))],
+            Err(problem) => return vec![finding("open", name, Err(problem))],
         };
         vec![open.catalog_finding().await, open.provider_finding().await, open.sync_finding().await]
     }
@@ -151,7 +152,7 @@ impl OpenVault {
                     .hint(format!("`vaultfs sync --full --vault {name}` reads everything again and repairs"))),
             }
         });
-        finding("catalog", Some(&self.name()), checked.await.as_ref().map(Clone::clone))
+        finding("catalog", Some(&self.name()), checked.await)
     }
 
     async fn provider_finding(&self) -> Finding {
@@ -164,7 +165,7 @@ impl OpenVault {
                 Err(Problem::new(ErrorCode::TimedOut, format!("no answer within {} s", PROVIDER_TIMEOUT.as_secs())))
             }
         };
-        finding("provider", Some(&name), answered.as_ref().map(Clone::clone))
+        finding("provider", Some(&name), answered)
     }
 
     async fn sync_finding(self: &Arc<Self>) -> Finding {
@@ -174,21 +175,21 @@ impl OpenVault {
             Some(problem) => Err(problem),
             None => Ok(format!("{}, {} to sync", words::state(status.state).as_str(), status.pending)),
         });
-        finding("sync", Some(&name), told.as_ref().map(Clone::clone))
+        finding("sync", Some(&name), told)
     }
 }
 
 fn fuse_finding() -> Finding {
     match crate::mount::missing_fuse() {
-        Some(why) => finding("fuse", None, Err(&Problem::new(ErrorCode::MountFailed, why))),
+        Some(why) => finding("fuse", None, Err(Problem::new(ErrorCode::MountFailed, why))),
         None => finding("fuse", None, Ok("this machine can mount".to_owned())),
     }
 }
 
-fn finding(check: &str, vault: Option<&str>, outcome: Result<String, &Problem>) -> Finding {
+fn finding(check: &str, vault: Option<&str>, outcome: Result<String, Problem>) -> Finding {
     let (ok, detail, hint) = match outcome {
         Ok(detail) => (true, detail, None),
-        Err(problem) => (false, problem.to_string(), problem.hint.clone()),
+        Err(problem) => (false, problem.to_string(), problem.hint),
     };
     Finding { check: check.to_owned(), vault: vault.map(str::to_owned), ok, detail, hint }
 }

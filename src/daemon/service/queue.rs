@@ -29,7 +29,8 @@ impl Daemon {
             let items = blocking(move || {
                 let name = vault.name();
                 let items = vault.engine.queue().map_err(|error| sync_problem(&name, &error))?;
-                Ok(items.into_iter().map(|item| words::queue_item(&name, item)).collect::<Vec<_>>())
+                let state = vault.engine.status().map_err(|error| sync_problem(&name, &error))?.state;
+                Ok(items.into_iter().map(|item| words::queue_item(&name, item, state)).collect::<Vec<_>>())
             });
             let items = items.await?;
             list.total += count(items.len());

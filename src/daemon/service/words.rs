@@ -53,25 +53,27 @@ pub(super) fn vault_problem(vault: &str, status: &crate::sync::VaultStatus) -> O
     }
 }
 
-/// An item of the queue.
-pub(super) fn queue_item(vault: &str, item: crate::sync::QueueItem) -> QueueItem {
-    let state = if item.active {
+/// An item of the queue of a vault in this state: while nothing is sent at all, nothing is next.
+pub(super) fn queue_item(vault: &str, item: crate::sync::QueueItem, of_vault: VaultState) -> QueueItem {
+    let stopped = matches!(of_vault, VaultState::Offline | VaultState::Paused | VaultState::AuthRequired);
+    let item_state = if item.active {
         QueueItemState::Running
     } else if item.held {
         QueueItemState::Held
     } else if item.problem.is_some() {
         QueueItemState::Failing
-    } else if item.action == "wait" {
+    } else if item.action == "wait" || stopped {
         QueueItemState::Waiting
     } else {
         QueueItemState::Ready
     };
+    let reason = if stopped { format!("{}; {}", item.reason, state(of_vault).as_str()) } else { item.reason };
     QueueItem {
         vault: vault.to_owned(),
         path: item.path,
         action: item.action.to_owned(),
-        reason: item.reason,
-        state,
+        reason,
+        state: item_state,
         size: item.size,
         done: item.sent,
         age_seconds: item.age_seconds,

@@ -24,8 +24,10 @@ pub(super) const NEW_TAKE: &str = "track_3_5eed0004.wav";
 /// Sound of the large take.
 const LARGE_BYTES: u32 = 64 << 20;
 
-/// Collections with their projects with their mixes.
-const MUSIC: &[(&str, &[(&str, &[&str])])] = &[
+/// A project with its mixes.
+type Project = (&'static str, &'static [&'static str]);
+/// Collections with their projects.
+const MUSIC: &[(&str, &[Project])] = &[
     ("Tour", &[("Harbour", &["Live", "Studio Version"]), ("Northern Lights", &["Demo", "Radio Edit"])]),
     ("Film Score", &[("Opening", &["Strings", "With Choir"]), ("Chase", &["First Take"]), ("Credits", &["Piano"])]),
 ];
