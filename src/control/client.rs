@@ -17,6 +17,9 @@ use super::protocol::{API_ROOT, ErrorBody, ErrorCode, Problem, STATE_HEADER};
 /// Longest wait for an answer: beyond the daemon's own bounds, so that it is the daemon that says what took long.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(150);
 
+/// Longest wait for a sign of life.
+const PING_TIMEOUT: Duration = Duration::from_secs(30);
+
 /// A connection to the daemon of this user.
 #[derive(Clone)]
 pub struct Client {
@@ -40,9 +43,13 @@ impl Client {
         Ok(Self { http, socket: socket.to_owned() })
     }
 
-    /// True if a daemon answers.
+    /// True if a daemon answers. A connection alone says little: one that is just ending has a socket, too.
     pub async fn is_answering(&self) -> bool {
-        tokio::net::UnixStream::connect(&self.socket).await.is_ok()
+        if !self.socket.exists() {
+            return false;
+        }
+        let ping = self.http.get(url("ping")).timeout(PING_TIMEOUT);
+        ping.send().await.is_ok()
     }
 
     /// Asks. `query` becomes the query string.

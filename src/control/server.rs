@@ -160,6 +160,7 @@ macro_rules! content {
 
 fn router(service: Service) -> Router {
     let api = Router::new()
+        .route("/ping", get(|| async { StatusCode::NO_CONTENT }))
         .route("/daemon", get(|State(service): State<Service>| async move { answer(service.daemon().await) }))
         .route(
             "/daemon/stop",

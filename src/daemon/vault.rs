@@ -10,7 +10,7 @@
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::Daemon;
 use super::blocking::blocking;
@@ -41,6 +41,9 @@ const ENGINE_GRACE: Duration = Duration::from_secs(10);
 
 /// How long a first mount waits for the names.
 const FIRST_LOOK: Duration = Duration::from_secs(10);
+
+/// How long calls of stopped tasks may take to finish.
+const OWNER_GRACE: Duration = Duration::from_secs(5);
 
 /// How long an engine that failed rests.
 const ENGINE_PAUSE: Duration = Duration::from_secs(10);
@@ -293,11 +296,11 @@ impl OpenVault {
         blocking(move || {
             self.vfs.save_all();
             let name = self.name();
-            let Some(Self { catalog, vfs, engine, fetcher, .. }) = Arc::into_inner(self) else {
+            let Ok(Self { catalog, vfs, engine, fetcher, .. }) = last_owner(self) else {
                 return Err(still_used(&name));
             };
             drop((vfs, engine, fetcher));
-            match Arc::try_unwrap(catalog) {
+            match last_owner(catalog) {
                 Ok(catalog) => catalog.close().map_err(|error| problems::catalog(&name, &error)),
                 Err(catalog) => {
                     catalog.sync().map_err(|error| problems::catalog(&name, &error))?;
@@ -306,6 +309,19 @@ impl OpenVault {
             }
         })
         .await
+    }
+}
+
+/// The value itself, once the last other owner has let go: a thread that was working for a task that was stopped finishes its
+/// call first.
+fn last_owner<T>(mut shared: Arc<T>) -> Result<T, Arc<T>> {
+    let deadline = Instant::now() + OWNER_GRACE;
+    loop {
+        shared = match Arc::try_unwrap(shared) {
+            Err(shared) if Instant::now() < deadline => shared,
+            result => return result,
+        };
+        std::thread::sleep(Duration::from_millis(2));
     }
 }
 

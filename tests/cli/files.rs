@@ -195,11 +195,11 @@ fn conflicts_are_listed_and_both_versions_exported() {
 fn a_mass_deletion_waits_for_a_yes() {
     let device = Device::new();
     let (root, mountpoint) = device.mounted("Work");
-    for at in 0..60 {
+    for at in 0..300 {
         fs::write(mountpoint.join(format!("{at}.txt")), at.to_string()).unwrap();
     }
     device.ok("wait @/mnt --timeout 60");
-    for at in 0..60 {
+    for at in 0..300 {
         fs::remove_file(mountpoint.join(format!("{at}.txt"))).unwrap();
     }
     let stopped = device.run("wait @/mnt --timeout 60");
@@ -209,10 +209,10 @@ fn a_mass_deletion_waits_for_a_yes() {
         "{stopped:?}"
     );
     assert_eq!(device.ok("status --short").out, "error\n");
-    assert!(root.join("59.txt").exists());
+    assert!(root.join("299.txt").exists());
     device.ok("queue release");
     device.ok("wait @/mnt --timeout 60");
-    assert!(!root.join("59.txt").exists());
+    assert!(!root.join("299.txt").exists());
 }
 
 #[test]

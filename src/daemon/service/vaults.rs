@@ -159,8 +159,11 @@ impl Daemon {
         }
         let summary = self.summary(&vault);
         self.unmount_vault(vault.id).await?;
-        if let Some(open) = self.vaults.take(vault.id) {
-            open.close().await?;
+        if let Some(open) = self.vaults.take(vault.id)
+            && let Err(problem) = open.close().await
+        {
+            // Everything is on disk; the next one who opens it checks it.
+            tracing::warn!(%problem, "a vault that is being removed was not closed cleanly");
         }
         let id = vault.id;
         self.update_registry(move |registry| registry.remove(id)).await?;
