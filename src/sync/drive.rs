@@ -93,7 +93,7 @@ impl Engine {
             last_plan: None,
             report: CycleReport::default(),
         };
-        let ended = drive.to_the_end(stop.as_mut()).await;
+        let ended = drive.drive_on(stop.as_mut()).await;
         self.state().active.clear();
         ended?;
         Ok(drive.report)
@@ -105,7 +105,7 @@ const _: fn(Arc<Engine>, watch::Receiver<bool>) = |engine, stop| must_be_send(&e
 fn must_be_send(_: &impl Send) {}
 
 impl Drive<'_> {
-    async fn to_the_end(&mut self, mut stop: Option<&mut watch::Receiver<bool>>) -> Result<()> {
+    async fn drive_on(&mut self, mut stop: Option<&mut watch::Receiver<bool>>) -> Result<()> {
         loop {
             if stop.as_ref().is_some_and(|stop| *stop.borrow()) {
                 return Ok(());

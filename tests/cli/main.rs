@@ -4,6 +4,8 @@
 //! what becomes of files, `trouble` bad input, `demo` the demonstration. Each test is a device of its own ([`harness::Device`]).
 #![allow(
     clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::print_stderr,
     unreachable_pub,
     reason = "a test that cannot go on fails, and nobody outside uses a test crate"
 )]

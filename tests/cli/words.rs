@@ -29,7 +29,7 @@ fn help_of_every_command() {
         "completions",
         "man",
     ] {
-        let said = device.ok(&format!("{command} --help").trim_start().to_owned());
+        let said = device.ok(format!("{command} --help").trim_start());
         assert!(said.err.is_empty(), "{command}: help belongs to standard output");
         all += &format!("$ vaultfs {command} --help\n{}\n", said.out);
     }

@@ -3,6 +3,8 @@
 //! `VAULTFS_KILLS` sets the number of kills, `VAULTFS_SEED` the first seed; `scripts/killloop.sh` runs long loops.
 #![allow(
     clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::print_stderr,
     unreachable_pub,
     reason = "a test that cannot go on fails, and nobody outside uses a test crate"
 )]
@@ -33,7 +35,7 @@ fn nothing_acknowledged_is_lost_by_kills() {
     let remote = device.path("remote");
     let mnt = device.mount_local(&remote);
     let mut workload = Workload::new(mnt, seed);
-    let mut chance = StdRng::seed_from_u64(seed ^ 0x006b_696c_6c);
+    let mut chance = StdRng::seed_from_u64(seed ^ 0x6b69_6c6c);
     for kill in 0..kills {
         let pid = device.daemon_pid();
         let (stop, stopped) = mpsc::channel::<()>();

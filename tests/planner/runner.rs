@@ -63,9 +63,8 @@ pub fn run(case: &Case, mut trace: Option<&mut String>) -> Result<Report, String
         well_formed(&world)?;
         note(&mut trace, || draw(&world));
     }
-    match start {
-        Some(start) => start.explains(&world)?,
-        None => {}
+    if let Some(start) = start {
+        start.explains(&world)?
     }
     Ok(run.report)
 }

@@ -318,7 +318,7 @@ impl Device {
 
     /// Writes at the end of a file without having the rest of it: an overlay.
     pub(crate) fn append_over(&self, node: NodeId, bytes: &[u8]) -> Option<StagedId> {
-        let Some(row) = self.read(|view| view.local(node)) else { return None };
+        let row = self.read(|view| view.local(node))?;
         let LocalContent::Clean(version) = &row.content else { return None };
         let cached = self.run().content.cached_if_present(version).unwrap();
         if version.size == 0 || !cached.is_some_and(|file| file.is_complete()) {

@@ -2,6 +2,8 @@
 //! web user, faults. Everything follows from one seed; a failure prints it.
 #![allow(
     clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::print_stderr,
     unreachable_pub,
     reason = "a test that cannot go on fails, and nobody outside uses a test crate"
 )]

@@ -25,7 +25,7 @@ impl Device {
         for folder in ["config", "state", "cache", "run", "mnt", "remote"] {
             std::fs::create_dir(dir.path().join(folder)).unwrap();
         }
-        let run = std::fs::Permissions::from(std::os::unix::fs::PermissionsExt::from_mode(0o700));
+        let run = std::os::unix::fs::PermissionsExt::from_mode(0o700);
         std::fs::set_permissions(dir.path().join("run"), run).unwrap();
         let device = Self { dir, name: name.to_owned() };
         // A short quiet time, so that tests do not spend their time waiting for it.

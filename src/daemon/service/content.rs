@@ -35,7 +35,7 @@ impl Daemon {
     pub(super) async fn stream_file(self: &Arc<Self>, target: Target) -> Reply<ByteStream> {
         let place = self.locate(&target).await?;
         let row = place.row().await?;
-        super::files::read(place.vault.vfs(), row.ino, &place.path).await
+        super::files::read(place.vault.vfs(), row.ino, &place.path)
     }
 }
 

@@ -74,7 +74,7 @@ impl Daemon {
         })
     }
 
-    pub(super) async fn numbers(&self) -> Reply<String> {
+    pub(super) fn numbers(&self) -> Reply<String> {
         let metrics = metrics();
         metrics.mounted_vaults.set(super::status::count(self.mounts.records().len()));
         Ok(metrics.render())

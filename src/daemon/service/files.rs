@@ -45,7 +45,7 @@ impl OpenHandle {
 }
 
 /// The bytes of a file, fetched as they are read.
-pub(super) async fn read(vfs: Arc<VaultFs>, ino: InodeNo, path: &str) -> Result<ByteStream, Problem> {
+pub(super) fn read(vfs: Arc<VaultFs>, ino: InodeNo, path: &str) -> Result<ByteStream, Problem> {
     let intent = OpenIntent { read: true, write: false, truncate: false };
     let handle = vfs.open(ino, intent).map_err(|error| problems::file(format!("cannot open `{path}`"), &error))?;
     let open = OpenHandle { vfs, handle };

@@ -121,6 +121,6 @@ impl ControlService for Front {
         self.0.set_network(request).await
     }
     async fn metrics(&self) -> Reply<String> {
-        self.0.numbers().await
+        self.0.numbers()
     }
 }

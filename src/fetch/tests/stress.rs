@@ -43,7 +43,6 @@ async fn reader(world: Arc<World>, seed: u64) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn many_readers_leave_nothing_behind() {
     let seed: u64 = rand::random();
-    println!("seed {seed}");
     let config = FetchConfig { first_pause: Duration::from_millis(1), ..FetchConfig::default() };
     let world = Arc::new(World::with_config(FakeProvider::new().latency(Duration::from_micros(300)), config));
     let readers: Vec<_> =
