@@ -119,10 +119,12 @@ impl Engine {
             _ if state.paused => (VaultState::Paused, None),
             _ if state.told_offline => (VaultState::Offline, None),
             Reach::Lost(lost) => {
-                let word = match lost.why {
-                    ErrorKind::AuthRequired => VaultState::AuthRequired,
-                    ErrorKind::RootMissing => VaultState::Error,
-                    _unreachable => VaultState::Offline,
+                let word = if lost.why == ErrorKind::AuthRequired {
+                    VaultState::AuthRequired
+                } else if lost.why == ErrorKind::RootMissing {
+                    VaultState::Error
+                } else {
+                    VaultState::Offline
                 };
                 (word, Some(lost.message.clone()))
             }

@@ -364,6 +364,8 @@ impl Drive<'_> {
                 self.rounds = 0;
                 match result {
                     Ok(changed) => {
+                        // The open question was about an older position.
+                        self.notice = None;
                         self.report.pulled += changed;
                         let mut state = self.engine.state();
                         state.pulled = state.pulled.max(request);

@@ -69,6 +69,11 @@ fn word(error: &SyncError) -> String {
     }
 }
 
+/// The pause that the provider asked for.
+fn wish(error: &SyncError) -> Option<Duration> {
+    if let SyncError::Provider(error) = error { error.retry_after } else { None }
+}
+
 /// An error with its causes, in one line.
 pub(super) fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
@@ -96,11 +101,7 @@ impl Engine {
             Class::Replan => return Ok(true),
             Class::Later | Class::Lasting => {}
         }
-        let wish = match error {
-            SyncError::Provider(error) => error.retry_after,
-            _ours => None,
-        };
-        self.pause_node(node, class == Class::Lasting, word(error), chain(error), wish)?;
+        self.pause_node(node, class == Class::Lasting, word(error), chain(error), wish(error))?;
         Ok(true)
     }
 
@@ -166,11 +167,9 @@ impl Engine {
             Reach::Lost(lost) => lost.attempts + 1,
             Reach::Online => 1,
         };
-        let pause = match why {
-            // A person has to do something; look now and then whether it was done.
-            ErrorKind::AuthRequired => Duration::from_secs(60),
-            _other => self.backoff.before_probe(attempts),
-        };
+        // Where a person has to do something: look now and then whether it was done.
+        let is_up_to_user = why == ErrorKind::AuthRequired;
+        let pause = if is_up_to_user { Duration::from_secs(60) } else { self.backoff.before_probe(attempts) };
         if attempts == 1 {
             tracing::info!(?why, message, "the provider cannot be worked with");
         }
@@ -201,13 +200,9 @@ impl Engine {
             self.lost(kind, chain(error));
             return;
         }
-        let wish = match error {
-            SyncError::Provider(error) => error.retry_after,
-            _ours => None,
-        };
         let mut state = self.state();
         state.pull_attempts = state.pull_attempts.saturating_add(1);
-        let pause = self.backoff.after_failure(state.pull_attempts, wish);
+        let pause = self.backoff.after_failure(state.pull_attempts, wish(error));
         state.pull_not_before = Some(self.clock.monotonic() + pause);
         state.problem = Some(chain(error));
         drop(state);

@@ -89,6 +89,15 @@ impl Cloud {
         self.counter
     }
 
+    /// Names of files in the order in which they were committed.
+    pub(crate) fn committed_names(&self) -> Vec<String> {
+        let told = self.log.iter().flatten().filter_map(|change| match change {
+            Change::Upsert(entry) => Some(entry.name.to_string()),
+            Change::Removed(_) | Change::RemovedAt { .. } => None,
+        });
+        told.collect()
+    }
+
     fn key(&self, name: &EntryName) -> NameKey {
         self.names().key(name)
     }
