@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use super::backoff::{PARK_AFTER, PARKED, PARKED_KIND};
-use super::engine::{Engine, Lost, Reach};
+use super::engine::{Engine, Lost, Reach, Why};
 use super::error::{Result, SyncError};
 use super::event::EventKind;
 use crate::catalog::{CatalogError, SyncState};
@@ -186,7 +186,7 @@ impl Engine {
             return;
         }
         state.reach = Reach::Online;
-        state.pull_wanted += 1;
+        state.want_pull(Why::Hint);
         state.pull_not_before = None;
         state.replan = true;
         drop(state);

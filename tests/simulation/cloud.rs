@@ -170,6 +170,19 @@ impl Cloud {
         self.insert(Entry { id, parent: Some(parent.clone()), name: name.clone(), revision: None })
     }
 
+    /// Files `0`, `1`, ... at the top of an empty cloud.
+    pub(crate) fn fill(&mut self, count: usize) {
+        let mut group = Vec::new();
+        for number in 0..count {
+            let revision = Some(self.new_revision(number.to_string().into_bytes()));
+            let id = RemoteId(format!("id{}", self.next()));
+            let entry = Entry { id, parent: Some(root_id()), name: name(&number.to_string()), revision };
+            group.push(Change::Upsert(self.describe(&entry)));
+            self.entries.insert(entry.id.clone(), entry);
+        }
+        self.commit(group);
+    }
+
     fn insert(&mut self, entry: Entry) -> Result<RemoteEntry> {
         let told = self.describe(&entry);
         self.entries.insert(entry.id.clone(), entry);

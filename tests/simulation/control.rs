@@ -49,9 +49,7 @@ impl Setting {
     /// Somebody else creates files `0`, `1`, ...
     fn filled(count: usize) -> Self {
         let mut cloud = Cloud::new(Manner::Dropbox, 1);
-        for number in 0..count {
-            cloud.create_file(&root_id(), &name(&number.to_string()), number.to_string().into_bytes()).unwrap();
-        }
+        cloud.fill(count);
         Self::with(cloud)
     }
 
@@ -352,4 +350,12 @@ async fn a_forgotten_cursor_ends_in_the_same_tree_and_deletes_no_staged_work() {
     wait(10 * MINUTE).await;
     assert_eq!(setting.device.rows().len(), 18);
     assert_eq!(setting.in_cloud("mine").unwrap(), b"x");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_large_vault_arrives_in_portions() {
+    let setting = Setting::filled(5_000);
+    wait(MINUTE).await;
+    assert_eq!(setting.device.rows().len(), 5_000);
+    assert_eq!(setting.status().state, VaultState::Idle);
 }
