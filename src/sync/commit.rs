@@ -166,13 +166,19 @@ impl Engine {
 
     /// Sent bytes become cache blocks without a copy, before the row says so. Where content is direct there is no cache.
     pub(super) fn promote(&self, version: &Version, sent: &Sent<'_>) {
-        if self.provider.capabilities().direct {
+        if self.provider.capabilities().direct || sent.file.generation() != sent.generation {
             return;
         }
         match self.content.promote(sent.file, version) {
             Ok(_) | Err(ContentError::Superseded(_)) => {}
             // The bytes are safe at the provider: they can be fetched again.
             Err(error) => tracing::warn!(%error, "uploaded bytes did not become cache blocks"),
+        }
+        if sent.file.generation() != sent.generation
+            && let Err(error) = self.content.evict(version)
+        {
+            // Written to in between: what was promoted may be the newer bytes. Nobody reads this version yet.
+            tracing::error!(%error, "cache blocks of unknown origin could not be dropped");
         }
     }
 }

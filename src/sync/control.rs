@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::drive::Mode;
-use super::engine::{Engine, Reach};
+use super::engine::{Engine, Reach, Why};
 use super::error::{Result, SyncError};
 use super::event::EventKind;
 use super::local_step::{changed_attr, clean_content, remove_from_mount, replace_inode_if_open};
@@ -23,7 +23,7 @@ impl Engine {
 
     /// Somebody heard that the provider has something new.
     pub fn hint(&self) {
-        self.want_pull();
+        self.want_pull(Why::Hint);
         self.wake.notify_one();
     }
 
@@ -36,7 +36,7 @@ impl Engine {
     pub fn resume(&self) {
         self.change_state(|state| {
             state.paused = false;
-            state.pull_wanted += 1;
+            state.want_pull(Why::Hint);
             state.replan = true;
         });
     }
@@ -45,7 +45,7 @@ impl Engine {
     pub fn set_offline(&self, offline: bool) {
         self.change_state(|state| {
             if state.told_offline && !offline {
-                state.pull_wanted += 1;
+                state.want_pull(Why::Hint);
                 state.has_pulled = false;
                 state.pull_not_before = None;
                 if let Reach::Lost(lost) = &mut state.reach {
@@ -68,7 +68,7 @@ impl Engine {
     pub async fn sync_now(&self, full: bool) -> Result<CycleReport> {
         let request = {
             let mut state = self.state();
-            state.pull_wanted += 1;
+            let request = state.want_pull(Why::Hint);
             state.pull_full |= full;
             state.pull_not_before = None;
             state.hurry_until = self.clock.now();
@@ -76,7 +76,7 @@ impl Engine {
             if let Reach::Lost(lost) = &mut state.reach {
                 lost.next_probe = self.clock.monotonic();
             }
-            state.pull_wanted
+            request
         };
         self.wake.notify_one();
         let is_driven = self.turn.try_lock().is_err();
@@ -113,7 +113,7 @@ impl Engine {
         })?;
         let failing: Vec<_> = states.iter().filter_map(|(_, state)| state.problem.as_ref()).collect();
         let state = self.state();
-        let is_synced = dirty.is_empty() && state.pulled == state.pull_wanted && state.has_pulled;
+        let is_synced = dirty.is_empty() && state.has_heard_all();
         let parked = failing.iter().any(|(kind, _)| kind == super::backoff::PARKED_KIND);
         let (word, problem) = match &state.reach {
             _ if state.paused => (VaultState::Paused, None),

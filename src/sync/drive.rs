@@ -9,7 +9,7 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 use tokio::sync::watch;
 
-use super::engine::{Active, Engine, Reach};
+use super::engine::{Active, Engine, Reach, Why};
 use super::error::Result;
 use super::event::EventKind;
 use super::local_step::{Prepared, keeps};
@@ -58,7 +58,7 @@ pub(super) struct Drive<'e> {
     /// When a node that waits for its time may go on.
     pub(super) next_due: Option<Timestamp>,
     /// The question that is open at the provider.
-    pub(super) notice: Option<BoxFuture<'e, std::result::Result<(), ProviderError>>>,
+    pub(super) notice: Option<BoxFuture<'e, std::result::Result<Why, ProviderError>>>,
     /// Plans since something new came from outside.
     pub(super) rounds: u64,
     is_tidy: bool,
@@ -154,7 +154,7 @@ impl Drive<'_> {
         if state.last_pull.is_some_and(|last| now.saturating_duration_since(last) >= engine.config.pull_every)
             && state.pulled == state.pull_wanted
         {
-            state.pull_wanted += 1;
+            state.want_pull(Why::Routine);
         }
         if state.pulled == state.pull_wanted || state.pull_not_before.is_some_and(|until| until > now) {
             return;
@@ -321,7 +321,7 @@ impl Drive<'_> {
             } else if state.pull_not_before.is_some() {
                 self.report.problem.clone_from(&state.problem);
             }
-            if pending == 0 && state.pulled == state.pull_wanted {
+            if pending == 0 && state.has_heard_all() {
                 state.last_synced = Some(engine.clock.now());
             }
             state.hurry_until = Timestamp(i64::MIN);
@@ -364,6 +364,8 @@ impl Drive<'_> {
                 self.rounds = 0;
                 match result {
                     Ok(changed) => {
+                        // The open question was about an older position.
+                        self.notice = None;
                         self.report.pulled += changed;
                         let mut state = self.engine.state();
                         state.pulled = state.pulled.max(request);

@@ -128,6 +128,8 @@ pub(super) struct State {
     pub(super) reach: Reach,
     /// Pulls asked for, counted.
     pub(super) pull_wanted: u64,
+    /// The last of them that was asked for because something had changed, or might have: until it is answered nothing is idle.
+    pub(super) hinted: u64,
     /// The last request that a successful pull has answered.
     pub(super) pulled: u64,
     /// The next pull lists everything.
@@ -157,6 +159,31 @@ pub(super) struct State {
     pub(super) restless: BTreeMap<NodeId, u32>,
 }
 
+/// Why a pull is asked for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Why {
+    /// Something changed, or may have.
+    Hint,
+    /// It is time.
+    Routine,
+}
+
+impl State {
+    /// Asks for a pull. Returns the number of the request.
+    pub(super) fn want_pull(&mut self, why: Why) -> u64 {
+        self.pull_wanted += 1;
+        if why == Why::Hint {
+            self.hinted = self.pull_wanted;
+        }
+        self.pull_wanted
+    }
+
+    /// True if the last pull answered everything that was heard of.
+    pub(super) fn has_heard_all(&self) -> bool {
+        self.has_pulled && self.pulled >= self.hinted && self.pull_not_before.is_none()
+    }
+}
+
 /// A step that runs.
 #[derive(Clone, Debug)]
 pub(super) struct Active {
@@ -169,7 +196,8 @@ impl Engine {
     /// Puts an engine together. Nothing runs before [`Engine::run`] or [`Engine::cycle`].
     pub fn new(parts: EngineParts, config: EngineConfig) -> Self {
         let EngineParts { catalog, content, provider, local, hydrate, clock } = parts;
-        let state = State { pull_wanted: 1, replan: true, hurry_until: Timestamp(i64::MIN), ..State::default() };
+        let state =
+            State { pull_wanted: 1, hinted: 1, replan: true, hurry_until: Timestamp(i64::MIN), ..State::default() };
         Self {
             catalog,
             content,
@@ -203,10 +231,8 @@ impl Engine {
     }
 
     /// Asks for a pull. Returns the number of the request.
-    pub(super) fn want_pull(&self) -> u64 {
-        let mut state = self.state();
-        state.pull_wanted += 1;
-        state.pull_wanted
+    pub(super) fn want_pull(&self, why: Why) -> u64 {
+        self.state().want_pull(why)
     }
 
     pub(super) fn report_feed_problems(&self, problems: Vec<String>) {

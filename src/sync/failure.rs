@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use super::backoff::{PARK_AFTER, PARKED, PARKED_KIND};
-use super::engine::{Engine, Lost, Reach};
+use super::engine::{Engine, Lost, Reach, Why};
 use super::error::{Result, SyncError};
 use super::event::EventKind;
 use crate::catalog::{CatalogError, SyncState};
@@ -69,6 +69,11 @@ fn word(error: &SyncError) -> String {
     }
 }
 
+/// The pause that the provider asked for.
+fn wish(error: &SyncError) -> Option<Duration> {
+    if let SyncError::Provider(error) = error { error.retry_after } else { None }
+}
+
 /// An error with its causes, in one line.
 pub(super) fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
@@ -96,8 +101,7 @@ impl Engine {
             Class::Replan => return Ok(true),
             Class::Later | Class::Lasting => {}
         }
-        let wish = if let SyncError::Provider(error) = error { error.retry_after } else { None };
-        self.pause_node(node, class == Class::Lasting, word(error), chain(error), wish)?;
+        self.pause_node(node, class == Class::Lasting, word(error), chain(error), wish(error))?;
         Ok(true)
     }
 
@@ -163,12 +167,9 @@ impl Engine {
             Reach::Lost(lost) => lost.attempts + 1,
             Reach::Online => 1,
         };
-        let pause = if why == ErrorKind::AuthRequired {
-            // A person has to do something; look now and then whether it was done.
-            Duration::from_secs(60)
-        } else {
-            self.backoff.before_probe(attempts)
-        };
+        // Where a person has to do something: look now and then whether it was done.
+        let is_up_to_user = why == ErrorKind::AuthRequired;
+        let pause = if is_up_to_user { Duration::from_secs(60) } else { self.backoff.before_probe(attempts) };
         if attempts == 1 {
             tracing::info!(?why, message, "the provider cannot be worked with");
         }
@@ -185,7 +186,7 @@ impl Engine {
             return;
         }
         state.reach = Reach::Online;
-        state.pull_wanted += 1;
+        state.want_pull(Why::Hint);
         state.pull_not_before = None;
         state.replan = true;
         drop(state);
@@ -199,10 +200,9 @@ impl Engine {
             self.lost(kind, chain(error));
             return;
         }
-        let wish = if let SyncError::Provider(error) = error { error.retry_after } else { None };
         let mut state = self.state();
         state.pull_attempts = state.pull_attempts.saturating_add(1);
-        let pause = self.backoff.after_failure(state.pull_attempts, wish);
+        let pause = self.backoff.after_failure(state.pull_attempts, wish(error));
         state.pull_not_before = Some(self.clock.monotonic() + pause);
         state.problem = Some(chain(error));
         drop(state);

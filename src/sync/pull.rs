@@ -83,7 +83,11 @@ impl Engine {
         let mut run = Run { changes: Vec::new(), cursor: Cursor(String::new()), full };
         let (mut at, mut listing) = (from.cloned(), full);
         for _ in 0..MAX_PAGES {
-            let page = self.provider.changes(at.as_ref()).await?;
+            let page = match self.provider.changes(at.as_ref()).await {
+                // The listing is complete; its position is found out to be unusable by the next pull, which lists again.
+                Err(error) if error.kind == ErrorKind::CursorReset && full && !listing => return Ok(run),
+                page => page?,
+            };
             run.changes.extend(page.changes);
             at = Some(page.cursor.clone());
             run.cursor = page.cursor;

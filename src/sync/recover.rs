@@ -15,11 +15,11 @@ use super::engine::Engine;
 use super::error::Result;
 use super::rebuild::REBUILD_PENDING;
 use crate::catalog::{
-    Catalog, CatalogError, ConflictRow, HistoryReason, HistoryRow, LocalContent, LocalRow, Opened, StagedRow,
-    SyncedBody, Txn,
+    Attr, Catalog, CatalogError, ConflictRow, HistoryReason, HistoryRow, LocalContent, LocalRow, Opened, StagedRow,
+    SyncedBody, Txn, View,
 };
 use crate::content::{ContentError, ContentStore};
-use crate::types::{ByteRange, NameRules, NodeId, StagedId};
+use crate::types::{ByteRange, ContentHash, NameRules, NodeId, StagedId};
 
 /// What recovery did.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -49,6 +49,7 @@ pub fn recover(
         catalog.write(|txn| txn.set_meta(REBUILD_PENDING, "1"))?;
     }
     found.rebuilding = catalog.read(|view| view.meta(REBUILD_PENDING))?.as_deref() == Some("1");
+    catalog.write(|txn| txn.set_meta(SESSION_HASHES, "{}"))?;
     let rows = catalog.read(|view| view.all_staged())?;
     let on_disk: BTreeSet<StagedId> = content.staged_ids()?.into_iter().collect();
     let mut owned = BTreeMap::new();
@@ -172,20 +173,44 @@ fn refresh_row(catalog: &Catalog, content: &ContentStore, row: &StagedRow, local
         return Ok(false);
     }
     catalog.write(|txn| {
-        // A hash of before the crash may be of bytes before the last write.
-        txn.put_staged(&StagedRow {
-            size,
-            hashed: None,
-            session: if is_behind { None } else { row.session.clone() },
-            ..row.clone()
-        })?;
+        // A hash of before the crash may be of bytes before the last write. It is remembered for the upload session alone, which goes on
+        // if the bytes turn out to be the same.
+        if let (Some(hash), Some(_)) = (row.hashed, &row.session) {
+            remember_session_hash(txn, row.id, hash)?;
+        }
+        txn.put_staged(&StagedRow { size, hashed: None, ..row.clone() })?;
         if is_behind {
-            txn.set_local_attr(local.node, &crate::catalog::Attr { size, ..local.attr })?;
+            txn.set_local_attr(local.node, &Attr { size, ..local.attr })?;
             txn.touch(local.node)?;
         }
         Ok::<_, CatalogError>(())
     })?;
     Ok(is_behind)
+}
+
+/// Meta key: hashes of the bytes that interrupted upload sessions were begun with, by staged id.
+const SESSION_HASHES: &str = "sync.session_hashes";
+
+fn session_hashes(view: &View<'_>) -> std::result::Result<BTreeMap<StagedId, ContentHash>, CatalogError> {
+    let stored = view.meta(SESSION_HASHES)?.unwrap_or_default();
+    // Unreadable is as good as none: the sessions are begun anew.
+    Ok(serde_json::from_str(&stored).unwrap_or_default())
+}
+
+fn remember_session_hash(txn: &Txn<'_>, id: StagedId, hash: ContentHash) -> std::result::Result<(), CatalogError> {
+    let mut hashes = session_hashes(txn)?;
+    hashes.insert(id, hash);
+    let text = serde_json::to_string(&hashes).map_err(|error| CatalogError::Corrupt(error.to_string()))?;
+    txn.set_meta(SESSION_HASHES, &text)
+}
+
+/// True if the session of these staged bytes, interrupted by a crash, was begun with bytes of this hash.
+pub(super) fn was_begun_with(
+    view: &View<'_>,
+    id: StagedId,
+    hash: ContentHash,
+) -> std::result::Result<bool, CatalogError> {
+    Ok(session_hashes(view)?.get(&id) == Some(&hash))
 }
 
 /// A row whose bytes are gone. After a rebuild from a backup the bytes may simply have been uploaded since: no conflict then.

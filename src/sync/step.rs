@@ -1,7 +1,7 @@
 //! Steps that meet the provider. Each one proves that its rows are still those it was planned from, calls, and records the outcome.
 //! A precondition that turned out false is no error: R is refreshed and the engine plans again.
 
-use super::engine::Engine;
+use super::engine::{Engine, Why};
 use super::error::{Result, SyncError};
 use super::observe::Batch;
 use super::plan::{Content, Place, Planned, Step, aside_name};
@@ -193,7 +193,7 @@ impl Engine {
                 Ok(Outcome::Refreshed)
             }
             Err(error) if error.kind == ErrorKind::NotEmpty => {
-                self.want_pull();
+                self.want_pull(Why::Hint);
                 Err(error.into())
             }
             Err(error) if error.kind == ErrorKind::Ambiguous => match self.refresh(&rid).await? {

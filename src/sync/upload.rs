@@ -11,6 +11,7 @@ use super::error::{Result, SyncError};
 use super::observe::Batch;
 use super::plan::Place;
 use super::pull::Freeze;
+use super::recover::was_begun_with;
 use super::step::Outcome;
 use super::trees::Sides;
 use crate::catalog::{LocalContent, Made, RemoteBody, RemoteRow, Version};
@@ -71,7 +72,10 @@ impl Engine {
                 let Some(mut row) = txn.staged(file.id())? else { return Ok(false) };
                 if row.hashed != Some(hash) {
                     // A session belongs to the bytes that it was begun with.
-                    row.session = None;
+                    row.session = row.session.filter(|_| row.hashed.is_none());
+                    if row.session.is_some() && !was_begun_with(txn, file.id(), hash)? {
+                        row.session = None;
+                    }
                     row.hashed = Some(hash);
                     row.node = node;
                     txn.put_staged(&row)?;

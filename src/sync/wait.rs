@@ -7,7 +7,7 @@ use futures_util::stream::StreamExt;
 use tokio::sync::watch;
 
 use super::drive::{Drive, KICK_GAP, Mode};
-use super::engine::Reach;
+use super::engine::{Reach, Why};
 use super::error::{Result, SyncError};
 use crate::provider::{ChangeFeed, ErrorKind, ProviderError};
 
@@ -69,23 +69,32 @@ impl Drive<'_> {
         let Ok(Some(cursor)) = engine.catalog.read(|view| Ok(view.feed()?.cursor)) else { return };
         self.notice = Some(Box::pin(async move {
             match engine.provider.capabilities().change_feed {
-                ChangeFeed::Notified => engine.provider.wait_for_changes(&cursor, LONGEST_WAIT).await,
+                ChangeFeed::Notified => {
+                    let asked = engine.clock.monotonic();
+                    engine.provider.wait_for_changes(&cursor, LONGEST_WAIT).await?;
+                    let waited = engine.clock.monotonic().saturating_duration_since(asked);
+                    Ok(if waited < LONGEST_WAIT { Why::Hint } else { Why::Routine })
+                }
                 ChangeFeed::Polled(every) => {
                     tokio::time::sleep(every).await;
-                    Ok(())
+                    Ok(Why::Routine)
                 }
             }
         }));
     }
 
-    fn noticed(&mut self, result: std::result::Result<(), ProviderError>) {
-        match result {
-            Ok(()) => {}
-            // The pull that follows finds out and lists everything.
-            Err(error) if error.kind == ErrorKind::CursorReset => {}
-            Err(error) => self.engine.pull_failed(&SyncError::Provider(error)),
-        }
-        self.engine.want_pull();
+    fn noticed(&mut self, result: std::result::Result<Why, ProviderError>) {
+        let why = match result {
+            Ok(why) => why,
+            Err(error) => {
+                // Of a lost cursor the pull that follows finds out, and lists everything.
+                if error.kind != ErrorKind::CursorReset {
+                    self.engine.pull_failed(&SyncError::Provider(error));
+                }
+                Why::Hint
+            }
+        };
+        self.engine.want_pull(why);
     }
 
     /// How long nothing has to be done by the clock.

@@ -89,6 +89,15 @@ impl Cloud {
         self.counter
     }
 
+    /// Names of files in the order in which they were committed.
+    pub(crate) fn committed_names(&self) -> Vec<String> {
+        let told = self.log.iter().flatten().filter_map(|change| match change {
+            Change::Upsert(entry) => Some(entry.name.to_string()),
+            Change::Removed(_) | Change::RemovedAt { .. } => None,
+        });
+        told.collect()
+    }
+
     fn key(&self, name: &EntryName) -> NameKey {
         self.names().key(name)
     }
@@ -159,6 +168,19 @@ impl Cloud {
         }
         let id = RemoteId(format!("id{}", self.next()));
         self.insert(Entry { id, parent: Some(parent.clone()), name: name.clone(), revision: None })
+    }
+
+    /// Files `0`, `1`, ... at the top of an empty cloud.
+    pub(crate) fn fill(&mut self, count: usize) {
+        let mut group = Vec::new();
+        for number in 0..count {
+            let revision = Some(self.new_revision(number.to_string().into_bytes()));
+            let id = RemoteId(format!("id{}", self.next()));
+            let entry = Entry { id, parent: Some(root_id()), name: name(&number.to_string()), revision };
+            group.push(Change::Upsert(self.describe(&entry)));
+            self.entries.insert(entry.id.clone(), entry);
+        }
+        self.commit(group);
     }
 
     fn insert(&mut self, entry: Entry) -> Result<RemoteEntry> {

@@ -10,6 +10,7 @@
 
 mod clock;
 mod cloud;
+mod control;
 mod device;
 mod happy;
 mod oracle;

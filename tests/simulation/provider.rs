@@ -47,6 +47,10 @@ pub(crate) struct SimProvider {
     random: Mutex<StdRng>,
     faults: Mutex<Faults>,
     offline: AtomicBool,
+    /// This call (`*`: every call) fails with this kind.
+    trouble: Mutex<Option<(&'static str, ErrorKind)>>,
+    /// Bytes of uploads that arrived.
+    pub(crate) received: AtomicU64,
     /// Calls made.
     pub(crate) calls: AtomicU64,
 }
@@ -78,12 +82,18 @@ impl SimProvider {
             random: Mutex::new(StdRng::seed_from_u64(seed)),
             faults: Mutex::default(),
             offline: AtomicBool::new(false),
+            trouble: Mutex::default(),
+            received: AtomicU64::new(0),
             calls: AtomicU64::new(0),
         }
     }
 
     pub(crate) fn set_faults(&self, faults: Faults) {
         *self.faults.lock().unwrap() = faults;
+    }
+
+    pub(crate) fn set_trouble(&self, trouble: Option<(&'static str, ErrorKind)>) {
+        *self.trouble.lock().unwrap() = trouble;
     }
 
     pub(crate) fn set_offline(&self, offline: bool) {
@@ -117,6 +127,11 @@ impl SimProvider {
         tokio::time::sleep(Duration::from_millis(1 + self.below(faults.delay_ms))).await;
         if self.is_offline() || self.happens(faults.offline) {
             return refuse(ErrorKind::Offline, operation);
+        }
+        if let Some((what, kind)) = *self.trouble.lock().unwrap()
+            && (what == "*" || what == operation)
+        {
+            return refuse(kind, operation);
         }
         if self.happens(faults.busy) {
             let mut error = ProviderError::new(ErrorKind::Busy, operation, "simulated");
@@ -193,6 +208,7 @@ impl SimProvider {
                 ProviderError::new(ErrorKind::Invalid, "upload", "the bytes changed").caused_by(error)
             })?;
             bytes.extend(part);
+            self.received.fetch_add(PART_BYTES.min(size) as u64, Ordering::Relaxed);
             upload.observer.progressed(bytes.len() as u64);
             if is_large {
                 self.cloud().sessions.insert(session.clone(), bytes.clone());
@@ -222,6 +238,12 @@ impl Provider for SimProvider {
 
     async fn changes(&self, cursor: Option<&Cursor>) -> Result<ChangePage> {
         self.request("list changes").await?;
+        if let Some((what, kind)) = *self.trouble.lock().unwrap()
+            && what == "cursor"
+            && cursor.is_some()
+        {
+            return refuse(kind, "list changes");
+        }
         if cursor.is_some() && self.happens(self.faults().reset) {
             return refuse(ErrorKind::CursorReset, "list changes");
         }

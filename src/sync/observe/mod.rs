@@ -8,6 +8,8 @@
 mod apply;
 mod arrange;
 mod fold;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use apply::apply;
 pub(crate) use arrange::arrange;
