@@ -57,6 +57,10 @@ fn resolve_one<'a>(
     names: &mut Names,
     cells: &mut Cells,
 ) {
+    if claimants.iter().all(|index| outcomes[*index].target.is_none()) {
+        // Spellings of one key may stay side by side where no provider ever sees them.
+        return;
+    }
     let is_hidden = |index: &Index| outcomes[*index].target.is_none() && view.nodes[*index].local.is_none();
     if claimants.iter().any(is_hidden) {
         // What the provider has under a hidden name cannot give way, and what is local-only here does not meet it.
