@@ -64,9 +64,8 @@ pub(crate) fn run(case: &Case, mut trace: Option<&mut String>) -> Result<Report,
         well_formed(&world)?;
         note(&mut trace, || draw(&world));
     }
-    match start {
-        Some(start) => start.explains(&world)?,
-        None => {}
+    if let Some(start) = start {
+        start.explains(&world)?;
     }
     Ok(run.report)
 }
