@@ -2,8 +2,9 @@
 //! what was made on both sides at one place becomes one node.
 //!
 //! Order of claim: folder before file, name already held in R, lower node id (the older one on this device). A local-only node comes
-//! last. Names are free as far as the trees tell: should a clean sibling outside them hold a conflict name, the step is refused, and the
-//! marker of the next plan is another one. A loser is renamed in L; that is an ordinary local move, sent like any other, so that all devices see the same names.
+//! last. A loser is renamed in L; that is an ordinary local move, sent like any other, so that all devices see the same names.
+//! Names are free as far as the trees tell: should a clean sibling outside them hold a conflict name, the step is refused, and the
+//! marker of the next plan is another one.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
