@@ -5,10 +5,12 @@
     reason = "a test that cannot go on fails, and nobody outside uses a test crate"
 )]
 
+mod case;
 mod cases_files;
 mod cases_folders;
 mod cases_names;
 mod drawing;
+mod executor;
 mod generators;
 mod invariants;
 mod model;

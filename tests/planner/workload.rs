@@ -7,7 +7,7 @@ use super::generators::{Act, Case, Op, Seedling};
 use super::model::{Tree, World};
 
 /// Few, with twins in case and in normalisation, so that collisions are common.
-pub const NAMES: &[&str] =
+pub(crate) const NAMES: &[&str] =
     &["a", "A", "b", "B", "c", "x.txt", "X.TXT", "\u{e9}", "e\u{301}", "m.json", "t.wav", "l.tmp", "d", "a", "b"];
 
 fn name(pick: u8) -> EntryName {
@@ -15,7 +15,7 @@ fn name(pick: u8) -> EntryName {
 }
 
 /// The world in which both sides agree on the common tree.
-pub fn plant(case: &Case) -> World {
+pub(crate) fn plant(case: &Case) -> World {
     let mut world = World::new(case.settings);
     for seedling in &case.base {
         plant_one(&mut world, *seedling);
@@ -67,7 +67,7 @@ fn nodes(world: &World, tree: Tree) -> Vec<NodeId> {
 }
 
 /// Does it, if there is anything to do it to. False if not.
-pub fn apply(world: &mut World, op: Op) -> bool {
+pub(crate) fn apply(world: &mut World, op: Op) -> bool {
     let nodes = nodes(world, op.tree);
     let folder = pick(&folders(world, op.tree), op.b);
     match op.act {

@@ -17,8 +17,11 @@ mod error;
 mod index;
 mod list;
 mod names;
-#[cfg_attr(target_os = "linux", path = "names_linux.rs")]
-#[cfg_attr(not(target_os = "linux"), path = "names_macos.rs")]
+#[cfg(target_os = "linux")]
+#[path = "names_linux.rs"]
+mod platform;
+#[cfg(target_os = "macos")]
+#[path = "names_macos.rs"]
 mod platform;
 mod root;
 mod rows;
