@@ -50,7 +50,7 @@ impl Context {
     /// The daemon; started if it does not run.
     pub(super) async fn daemon(&self) -> Result<Client> {
         let client = self.client()?;
-        if !client.is_answering().await {
+        if !client.is_serving().await {
             self.start(&client).await?;
         } else if let Some((_, device)) = self.flags.first() {
             let status: DaemonStatus = client.get("daemon", &VaultFilter::default()).await?;

@@ -52,6 +52,13 @@ impl Client {
         ping.send().await.is_ok()
     }
 
+    /// True if a daemon answers requests. One that was just killed still has connections accepted by the kernel until its last
+    /// thread is gone, and answers none of them.
+    pub async fn is_serving(&self) -> bool {
+        // Any answer will do, "no such address" too.
+        self.is_answering().await && self.http.get(url("")).timeout(ANSWER_TIMEOUT).send().await.is_ok()
+    }
+
     /// Asks. `query` becomes the query string.
     pub async fn get<T: DeserializeOwned>(&self, address: &str, query: &impl Serialize) -> Result<T, Problem> {
         let answer = self.open(address, query).await?;
