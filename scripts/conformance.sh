@@ -19,14 +19,14 @@ cleanup() {
 }
 trap cleanup EXIT
 
-start() { # start OPTION...: a fresh vault on a mount
+start() { # start OPTION...: a fresh vault, added with these options, on a mount
   need_build
   cargo build --quiet
   VAULTFS=${CARGO_TARGET_DIR:-$ROOT/target}/debug/vaultfs
   isolate "$work/xdg"
   mkdir -p "$work/remote" "$mount" "$work/second"
-  "$VAULTFS" vault add conformance --provider local --path "$work/remote"
-  "$VAULTFS" mount conformance "$mount" "$@"
+  "$VAULTFS" vault add conformance --provider local --path "$work/remote" "$@"
+  "$VAULTFS" mount conformance "$mount"
 }
 
 run_pjdfstest() {

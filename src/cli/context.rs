@@ -76,7 +76,7 @@ impl Context {
     /// Returns when the daemon no longer answers.
     pub(super) async fn wait_for_end(&self, daemon: &Client) -> Result {
         let ended = async {
-            while daemon.is_answering().await {
+            while daemon.is_listening().await {
                 tokio::time::sleep(END_PAUSE).await;
             }
         };

@@ -59,6 +59,11 @@ impl Client {
         self.is_answering().await && self.http.get(url("")).timeout(ANSWER_TIMEOUT).send().await.is_ok()
     }
 
+    /// True while a daemon has its socket open: until the very end of its process.
+    pub async fn is_listening(&self) -> bool {
+        tokio::net::UnixStream::connect(&self.socket).await.is_ok()
+    }
+
     /// Asks. `query` becomes the query string.
     pub async fn get<T: DeserializeOwned>(&self, address: &str, query: &impl Serialize) -> Result<T, Problem> {
         let answer = self.open(address, query).await?;

@@ -154,7 +154,7 @@ impl Daemon {
         let open = self.open(vault).await?;
         let options = MountOptions {
             vault_name: vault.name.clone(),
-            access: Access::Owner,
+            access: if vault.vaultfs.mount.allow_other { Access::All } else { Access::Owner },
             read_only: vault.vaultfs.mount.read_only,
         };
         let (vfs, place) = (open.vfs(), dir.to_owned());

@@ -147,6 +147,8 @@ impl Work {
 pub(super) struct Drawn {
     pub(super) plan: Plan,
     pub(super) gathered: Gathered,
+    /// The user had confirmed deletions when the plan was made.
+    confirmed: bool,
 }
 
 impl Engine {
@@ -174,12 +176,12 @@ impl Engine {
             delete_guard: (!confirmed).then_some(guard),
         };
         let plan = planner::plan(&gathered.trees, &policy);
-        Ok(Drawn { plan, gathered })
+        Ok(Drawn { plan, gathered, confirmed })
     }
 
     /// Plans, clears the marks of what turned out to agree, and returns the work and when something blocked becomes free.
     pub(super) fn plan_work(&self, id: u64) -> Result<(Work, Option<Timestamp>)> {
-        let Drawn { plan, gathered } = self.draw()?;
+        let Drawn { plan, gathered, confirmed } = self.draw()?;
         let is_marked = |node: &NodeId| gathered.dirty.contains_key(node);
         let settled: Vec<NodeId> = plan.settled.iter().copied().filter(is_marked).collect();
         if !settled.is_empty() || !gathered.absent.is_empty() {
@@ -192,14 +194,19 @@ impl Engine {
                 Ok::<_, crate::catalog::CatalogError>(())
             })?;
         }
-        self.note_guarded(&plan)?;
+        self.note_guarded(&plan, confirmed)?;
         tracing::debug!(device = self.config.device, steps = ?plan.steps, "planned");
         let next_due = gathered.next_due;
         Ok((Work::new(id, plan, gathered), next_due))
     }
 
-    /// Remembers what the guard keeps back; a confirmation ends with the deletions that it was given for.
-    fn note_guarded(&self, plan: &Plan) -> Result<()> {
+    /// Remembers what the guard keeps back; a confirmation ends with the deletions that it was given for. One that came while
+    /// the plan was being made is for the next plan, and must not end with this one.
+    fn note_guarded(&self, plan: &Plan, confirmed: bool) -> Result<()> {
+        if !confirmed && self.are_deletes_confirmed()? {
+            self.state().guarded.clear();
+            return Ok(());
+        }
         let is_new = {
             let mut state = self.state();
             let is_new = state.guarded.is_empty() && !plan.guarded.is_empty();
@@ -211,12 +218,14 @@ impl Engine {
             self.events.send(super::event::EventKind::Problem, None);
         }
         let deletes = |planned: &Planned| matches!(planned.step, Step::DeleteLocal | Step::DeleteRemote { .. });
-        if !plan.steps.iter().any(deletes)
-            && self.catalog.read(|view| view.meta(DELETES_CONFIRMED))?.as_deref() == Some("1")
-        {
+        if confirmed && !plan.steps.iter().any(deletes) {
             self.catalog.write(|txn| txn.set_meta(DELETES_CONFIRMED, "0"))?;
         }
         Ok(())
+    }
+
+    fn are_deletes_confirmed(&self) -> Result<bool> {
+        Ok(self.catalog.read(|view| view.meta(DELETES_CONFIRMED))?.as_deref() == Some("1"))
     }
 }
 

@@ -208,6 +208,8 @@ pub struct MountSettings {
     pub auto: bool,
     /// Writes are refused.
     pub read_only: bool,
+    /// Other users of this machine may use the mount, as far as permission bits allow.
+    pub allow_other: bool,
     /// A mount point of its own; absent: a folder of its name in the common mount.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub path: Option<PathBuf>,
@@ -215,7 +217,7 @@ pub struct MountSettings {
 
 impl Default for MountSettings {
     fn default() -> Self {
-        Self { auto: true, read_only: false, path: None }
+        Self { auto: true, read_only: false, allow_other: false, path: None }
     }
 }
 

@@ -76,7 +76,8 @@ fn a_new_registry_has_the_shape_of_the_recorder() {
         "layout": "plain",
         "mount": {
           "auto": true,
-          "read_only": false
+          "read_only": false,
+          "allow_other": false
         }
       }
     }
@@ -136,7 +137,10 @@ fn settings_of_vaultfs_keep_unknown_fields_and_lose_absent_ones() {
     };
     registry.update_settings(vault.id, settings.clone()).unwrap();
     let record = registry.record_of(vault.id).unwrap()["vaultfs"].to_string();
-    assert_eq!(record, r#"{"later":1,"layout":"cases","mount":{"later":2,"auto":false,"read_only":false}}"#);
+    assert_eq!(
+        record,
+        r#"{"later":1,"layout":"cases","mount":{"later":2,"auto":false,"read_only":false,"allow_other":false}}"#
+    );
     assert_eq!(parse(&registry.to_text()).unwrap().get("A").unwrap().vaultfs, settings);
 }
 

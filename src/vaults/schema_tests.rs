@@ -86,7 +86,7 @@ fn full() -> Registry {
         vault.icloud_config = Some(IcloudConfig { container_id: "iCloud.com.krondor.muze".into() });
         vault.vaultfs = VaultfsSettings {
             layout: LayoutKind::Cases,
-            mount: MountSettings { auto: true, read_only: true, path: Some("/m".into()) },
+            mount: MountSettings { auto: true, read_only: true, allow_other: true, path: Some("/m".into()) },
             account: Some("anna".into()),
             state_dir: Some("/s".into()),
             cache_dir: Some("/c".into()),

@@ -159,11 +159,17 @@ fn more_clients_than_it_serves_are_told_so() {
     let device = Device::new();
     device.ok("vault list");
     let socket = device.path("run/vaultfs/control.sock");
-    let mut idle: Vec<UnixStream> = (0..32).map(|_| UnixStream::connect(&socket).unwrap()).collect();
+    let mut idle: Vec<UnixStream> = (0..40).map(|_| UnixStream::connect(&socket).unwrap()).collect();
     for stream in &mut idle {
         // A request that never ends keeps its place.
         stream.write_all(b"GET /api/v1/daemon HTTP/1.1\r\n").unwrap();
+        stream.set_read_timeout(Some(std::time::Duration::from_millis(1))).unwrap();
     }
+    // Once eight were turned away, the others have all the places.
+    eventually("eight are turned away", || {
+        idle.retain_mut(|stream| stream.read(&mut [0; 64]).is_err());
+        idle.len() == 32
+    });
     let refused = device.run("vault list");
     assert_eq!(refused.code, 1, "{refused:?}");
     golden::check("daemon-busy.txt", &refused.err);

@@ -22,6 +22,9 @@ pub enum VaultCommand {
         /// What its folders mean
         #[arg(long, value_enum)]
         layout: Option<LayoutArg>,
+        /// Let other users of this machine use its mounts, as far as permission bits allow
+        #[arg(long)]
+        allow_other: bool,
         /// A rehearsal of distance
         #[command(flatten)]
         link: LinkArgs,

@@ -15,14 +15,15 @@ use crate::control::protocol::{
 pub(super) async fn run(context: &Context, command: VaultCommand) -> Result {
     let daemon = context.daemon().await?;
     match command {
-        VaultCommand::Add { name, provider, path, layout, link } => {
+        VaultCommand::Add { name, provider, path, layout, allow_other, link } => {
             // A path at a cloud is not a path of this machine.
             let path = match provider {
                 ProviderArg::Local => target::folder(&path)?,
                 ProviderArg::Dropbox | ProviderArg::Icloud => path.display().to_string(),
             };
             let link = simulated(link);
-            let request = AddVault { name, provider: word(provider), path, layout: layout.map(word), link };
+            let (provider, layout) = (word(provider), layout.map(word));
+            let request = AddVault { name, provider, path, layout, allow_other, link };
             done(context, daemon.post("vaults", &request).await?, "added")
         }
         VaultCommand::List => list(context, &daemon.get("vaults", &VaultFilter::default()).await?),

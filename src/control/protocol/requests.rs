@@ -35,6 +35,9 @@ pub struct AddVault {
     /// `plain`, `music` or `cases`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub layout: Option<String>,
+    /// Other users of this machine may use its mounts, as far as permission bits allow.
+    #[serde(default)]
+    pub allow_other: bool,
     /// A simulated network link in front of it, for rehearsals; `local` only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub link: Option<Link>,

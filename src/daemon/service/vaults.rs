@@ -42,6 +42,7 @@ impl Daemon {
             None => LayoutKind::Plain,
         };
         let mut new = NewVault::new(&request.name, provider, &request.path, layout);
+        new.vaultfs.mount.allow_other = request.allow_other;
         new.vaultfs.link = request
             .link
             .map(|link| SimulatedLink { latency_ms: link.latency_ms, bytes_per_second: link.bytes_per_second });
