@@ -27,7 +27,9 @@ const LOCAL_BATCH: usize = 200;
 /// Plans in a row without anything new from outside. More is a bug, and is shown instead of spun on.
 const MAX_ROUNDS: u64 = 200;
 /// Kicks within this time are answered by one plan.
-pub(super) const KICK_GAP: Duration = Duration::from_millis(50);
+const KICK_GAP: Duration = Duration::from_millis(50);
+/// At most one part in this many (and one) of the time is spent on planning while steps run.
+const PLAN_SHARE: u32 = 6;
 
 /// When the loop ends.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -63,6 +65,7 @@ pub(super) struct Drive<'e> {
     pub(super) rounds: u64,
     is_tidy: bool,
     last_plan: Option<Instant>,
+    plan_cost: Duration,
     report: CycleReport,
 }
 
@@ -91,6 +94,7 @@ impl Engine {
             rounds: 0,
             is_tidy: false,
             last_plan: None,
+            plan_cost: Duration::ZERO,
             report: CycleReport::default(),
         };
         let ended = drive.drive_on(stop.as_mut()).await;
@@ -175,7 +179,7 @@ impl Drive<'_> {
                     self.work = None;
                     return Ok(());
                 }
-                let gap = if self.mode == Mode::UntilQuiet { Duration::ZERO } else { KICK_GAP };
+                let gap = self.plan_gap();
                 let rested = self.last_plan.is_none_or(|last| now.saturating_duration_since(last) >= gap);
                 if state.kicked && (rested || self.engine.config.quiet.is_zero()) {
                     state.kicked = false;
@@ -185,7 +189,9 @@ impl Drive<'_> {
                 if !state.replan && self.work.is_none() {
                     return Ok(());
                 }
-                if state.replan {
+                // While steps of the present plan run there is no hurry: their ends wake the loop.
+                let is_running = self.work.as_ref().is_some_and(Work::is_running);
+                if state.replan && (rested || !is_running) {
                     state.replan = false;
                     self.work = None;
                 }
@@ -207,6 +213,12 @@ impl Drive<'_> {
         }
     }
 
+    /// The least time between two plans. In proportion to what a plan costs, so that with thousands of dirty nodes most of the time
+    /// goes into sending them.
+    pub(super) fn plan_gap(&self) -> Duration {
+        if self.mode == Mode::UntilQuiet { Duration::ZERO } else { KICK_GAP.max(self.plan_cost * PLAN_SHARE) }
+    }
+
     /// False if planning leads nowhere.
     fn plan(&mut self, now: Instant) -> Result<bool> {
         self.rounds += 1;
@@ -220,6 +232,7 @@ impl Drive<'_> {
         }
         self.report.rounds += 1;
         let (work, next_due) = self.engine.plan_work(self.report.rounds)?;
+        self.plan_cost = self.engine.clock.monotonic().saturating_duration_since(now);
         self.work = Some(work);
         self.next_due = next_due;
         self.last_plan = Some(now);

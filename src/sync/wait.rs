@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures_util::stream::StreamExt;
 use tokio::sync::watch;
 
-use super::drive::{Drive, KICK_GAP, Mode};
+use super::drive::{Drive, Mode};
 use super::engine::{Reach, Why};
 use super::error::{Result, SyncError};
 use crate::provider::{ChangeFeed, ErrorKind, ProviderError};
@@ -121,8 +121,8 @@ impl Drive<'_> {
                 if let Some(until) = state.pull_not_before {
                     at_most(until.saturating_duration_since(now));
                 }
-                if state.kicked && state.has_pulled {
-                    at_most(KICK_GAP);
+                if (state.kicked || state.replan) && state.has_pulled {
+                    at_most(self.plan_gap());
                 }
             }
         }
