@@ -6,6 +6,11 @@ use std::process::Stdio;
 
 use super::harness::{Device, signal};
 
+/// What is left of the folders of a demonstration that keeps its small files in this one.
+fn left(tmp: &std::path::Path) -> Vec<PathBuf> {
+    std::fs::read_dir(tmp).unwrap().map(|entry| entry.unwrap().path()).collect()
+}
+
 /// The folder that it works in, from what it said.
 fn folder(said: &str) -> PathBuf {
     let line = said.lines().find_map(|line| line.trim().strip_prefix("$ cd "));
@@ -38,7 +43,8 @@ fn kept_is_what_was_asked_for_and_never_an_existing_folder() {
 #[test]
 fn an_interrupted_demonstration_cleans_up() {
     let device = Device::new();
-    let mut demo = device.command().arg("demo").stdout(Stdio::piped()).spawn().unwrap();
+    let tmp = device.folder("tmp");
+    let mut demo = device.command().arg("demo").env("TMPDIR", &tmp).stdout(Stdio::piped()).spawn().unwrap();
     let mut said = String::new();
     let mut lines = BufReader::new(demo.stdout.take().unwrap());
     // Mounted and in the middle of something.
@@ -50,4 +56,5 @@ fn an_interrupted_demonstration_cleans_up() {
     assert!(!folder(&said).exists(), "its folder is left");
     let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap();
     assert!(!mounts.contains(folder(&said).to_str().unwrap()), "{mounts}");
+    assert_eq!(left(&tmp), Vec::<PathBuf>::new());
 }

@@ -13,6 +13,7 @@ mod tale;
 use std::sync::Arc;
 
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::oneshot;
 
 use self::stage::Stage;
 use self::tale::Tale;
@@ -25,22 +26,32 @@ const INTERRUPTED: u8 = 130;
 
 pub(super) fn run(context: &Context, arguments: &DemoArgs) -> Result {
     let stage = Arc::new(Stage::new(arguments.keep.as_deref())?);
-    let result = super::block_on(play(context, arguments, &stage));
-    // Whatever happened: no mount and no daemon stays behind.
-    let closed = stage.close();
-    result.and(closed)
-}
-
-/// Plays on a thread of its own, because reading a mount waits; this one listens to signals.
-async fn play(context: &Context, arguments: &DemoArgs, stage: &Arc<Stage>) -> Result {
-    let listen = |kind| signal(kind).map_err(|error| CliError::io("cannot listen to signals", &error));
-    let (mut interrupt, mut terminate) = (listen(SignalKind::interrupt())?, listen(SignalKind::terminate())?);
-    let (done, ended) = tokio::sync::oneshot::channel();
-    let (acting, mut tale) = (Arc::clone(stage), Tale::new(context.output, arguments.fast));
-    std::thread::spawn(move || {
+    let (done, ended) = oneshot::channel();
+    let (acting, mut tale) = (Arc::clone(&stage), Tale::new(context.output, arguments.fast));
+    // A thread of its own, because reading a mount waits; this one listens to signals.
+    let play = std::thread::spawn(move || {
         // After an interruption nobody listens any more.
         drop(done.send(steps::play(&acting, &mut tale)));
     });
+    let result = super::block_on(watch(ended));
+    // Whatever happened: no mount, no daemon and no folder stays behind.
+    let closed = stage.close();
+    let panicked = play.join().is_err();
+    let cleared = match (Arc::into_inner(stage), &closed) {
+        (Some(stage), Ok(())) => stage.clear(),
+        (Some(stage), Err(_)) => {
+            stage.abandon();
+            Ok(())
+        }
+        (None, _) => Ok(()),
+    };
+    if panicked { Err(CliError::Quiet(1)) } else { result.and(closed).and(cleared) }
+}
+
+/// How it ended; an interruption ends it, too.
+async fn watch(ended: oneshot::Receiver<Result>) -> Result {
+    let listen = |kind| signal(kind).map_err(|error| CliError::io("cannot listen to signals", &error));
+    let (mut interrupt, mut terminate) = (listen(SignalKind::interrupt())?, listen(SignalKind::terminate())?);
     tokio::select! {
         result = ended => result.unwrap_or(Err(CliError::Quiet(1))),
         _ = interrupt.recv() => Err(CliError::Quiet(INTERRUPTED)),

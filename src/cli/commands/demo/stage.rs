@@ -1,11 +1,12 @@
 //! Where the demonstration happens: a folder with everything in it, and this same program run against it.
 //!
-//! Invariant: after [`Stage::close`] no command runs any more, so that none can start the daemon again; the folder is removed
-//! only when the daemon said that it has ended, because removing files below a live mount would be work for it.
+//! Invariant: after [`Stage::close`] no command runs any more, so that none can start the daemon again; [`Stage::clear`] comes when
+//! nobody works in the folder any more, because removing files below a live mount would be work for it.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Condvar, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use serde::de::DeserializeOwned;
 use tempfile::TempDir;
@@ -18,19 +19,19 @@ use crate::control::protocol::{ErrorCode, Problem};
 /// Preferred over the usual folder for temporary files, which may be no disk.
 const ON_DISK: &str = "/var/tmp";
 
+/// How long removing the folder is tried.
+const LONGEST_REMOVAL: Duration = Duration::from_secs(5);
+
 /// Where the demonstration happens.
 pub(super) struct Stage {
     root: PathBuf,
     program: PathBuf,
+    temporary: Option<TempDir>,
     /// The folder of the control socket: short, because the path of a socket must be.
     sockets: TempDir,
-    open: Mutex<Open>,
-}
-
-/// What [`Stage::close`] takes away.
-struct Open {
-    closed: bool,
-    temporary: Option<TempDir>,
+    /// No command runs any more.
+    closed: Mutex<bool>,
+    closing: Condvar,
 }
 
 /// What a command said.
@@ -62,7 +63,7 @@ impl Stage {
         for folder in ["provider", "mnt"] {
             std::fs::create_dir(root.join(folder)).map_err(failed)?;
         }
-        Ok(Self { root, program, sockets, open: Mutex::new(Open { closed: false, temporary }) })
+        Ok(Self { root, program, temporary, sockets, closed: Mutex::new(false), closing: Condvar::new() })
     }
 
     /// The folder of everything.
@@ -83,8 +84,8 @@ impl Stage {
     /// Runs a command of vaultfs, which must succeed. Paths are relative to [`Stage::root`].
     pub(super) fn run(&self, words: &[&str]) -> Result<Said> {
         // Held while it runs: closing waits for it.
-        let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        if open.closed {
+        let closed = self.closed.lock().unwrap_or_else(PoisonError::into_inner);
+        if *closed {
             return Err(CliError::Quiet(super::INTERRUPTED));
         }
         self.said(words)
@@ -132,19 +133,34 @@ impl Stage {
         command
     }
 
-    /// Ends the daemon with its mounts, and removes the folder unless it shall stay. Says where things are that it cannot remove.
+    /// Returns after this time, or when it is closed.
+    pub(super) fn pause(&self, time: Duration) {
+        let closed = self.closed.lock().unwrap_or_else(PoisonError::into_inner);
+        // Whether it was closed is for the next command to find.
+        drop(self.closing.wait_timeout_while(closed, time, |closed| !*closed));
+    }
+
+    /// Ends the daemon with its mounts. Commands after this fail.
     pub(super) fn close(&self) -> Result {
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        open.closed = true;
-        let temporary = open.temporary.take();
-        if let Err(problem) = self.stop_daemon() {
-            let left = temporary.map_or_else(|| self.root.clone(), TempDir::keep);
-            let hint = format!("end the process and unmount what is below {}, then remove it", left.display());
-            return Err(problem.hint(hint).into());
+        let mut closed = self.closed.lock().unwrap_or_else(PoisonError::into_inner);
+        *closed = true;
+        self.closing.notify_all();
+        self.stop_daemon().map_err(|problem| {
+            let hint = format!("end the process and unmount what is below {}", self.root.display());
+            problem.hint(hint).into()
+        })
+    }
+
+    /// Removes the folders, except for one that shall stay.
+    pub(super) fn clear(self) -> Result {
+        [Some(self.sockets), self.temporary].into_iter().flatten().try_for_each(remove)
+    }
+
+    /// Leaves everything as it is: a daemon still works in it.
+    pub(super) fn abandon(self) {
+        for left in [Some(self.sockets), self.temporary].into_iter().flatten() {
+            tracing::debug!(folder = %left.keep().display(), "left");
         }
-        let Some(temporary) = temporary else { return Ok(()) };
-        let shown = temporary.path().display().to_string();
-        temporary.close().map_err(|error| CliError::io(format!("cannot remove {shown}"), &error))
     }
 
     /// Ends the daemon with its mounts; none may run.
@@ -156,5 +172,20 @@ impl Stage {
             return Ok(());
         }
         Err(failed(String::from_utf8_lossy(&output.stderr).into_owned()))
+    }
+}
+
+/// A daemon that no longer answers may still be closing its files for a moment.
+fn remove(folder: TempDir) -> Result {
+    let (path, asked) = (folder.keep(), Instant::now());
+    loop {
+        match std::fs::remove_dir_all(&path) {
+            Ok(()) => return Ok(()),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+            Err(error) if asked.elapsed() > LONGEST_REMOVAL => {
+                return Err(CliError::io(format!("cannot remove {}", path.display()), &error));
+            }
+            Err(_) => std::thread::sleep(Duration::from_millis(50)),
+        }
     }
 }

@@ -42,7 +42,7 @@ pub(super) fn play(stage: &Stage, tale: &mut Tale) -> Result {
 }
 
 fn fill_the_provider(stage: &Stage, tale: &mut Tale) -> Result<Corpus> {
-    tale.step("A studio and a law office, generated as their provider has them")?;
+    tale.step(stage, "A studio and a law office, generated as their provider has them")?;
     tale.say(&format!("$ cd {}", stage.root().display()))?;
     let started = Instant::now();
     let corpus = told("cannot generate files", Corpus::generate(&stage.provider(), SystemClock.now()))?;
@@ -54,7 +54,7 @@ fn fill_the_provider(stage: &Stage, tale: &mut Tale) -> Result<Corpus> {
 }
 
 fn show_names(stage: &Stage, tale: &mut Tale, corpus: Corpus) -> Result {
-    tale.step("Mounted behind a link of 40 ms and 8 MiB/s: every name and size at once")?;
+    tale.step(stage, "Mounted behind a link of 40 ms and 8 MiB/s: every name and size at once")?;
     for (name, layout) in [(STUDIO, "music"), (OFFICE, "cases")] {
         let path = format!("provider/{name}");
         let link = ["--link-latency", LATENCY_MS, "--link-rate", RATE];
@@ -74,7 +74,7 @@ fn show_names(stage: &Stage, tale: &mut Tale, corpus: Corpus) -> Result {
 }
 
 fn play_a_take(stage: &Stage, tale: &mut Tale) -> Result {
-    tale.step("A large take plays before it is here")?;
+    tale.step(stage, "A large take plays before it is here")?;
     let take = take(stage);
     let opened = Instant::now();
     let file = told("cannot open the take", File::open(&take.mounted))?;
@@ -98,7 +98,7 @@ fn play_a_take(stage: &Stage, tale: &mut Tale) -> Result {
 }
 
 fn show_what_is_here(stage: &Stage, tale: &mut Tale) -> Result {
-    tale.step("What is on this machine, and what is only at the provider")?;
+    tale.step(stage, "What is on this machine, and what is only at the provider")?;
     // Opening the mix reads its manifest, as the recorder does.
     told("cannot read the mix", read_json(&mix(stage).mounted))?;
     let shown = take(stage).shown;
@@ -118,7 +118,7 @@ fn settled_queue(stage: &Stage) -> Result<QueueList> {
         if !written || asked.elapsed() > LONGEST_QUIET {
             return Ok(queue);
         }
-        std::thread::sleep(Duration::from_millis(200));
+        stage.pause(Duration::from_millis(200));
     }
 }
 
@@ -129,7 +129,7 @@ struct Saved {
 }
 
 fn save_offline(stage: &Stage, tale: &mut Tale) -> Result<Vec<Saved>> {
-    tale.step("Offline: a save takes as long as this disk takes, and is queued")?;
+    tale.step(stage, "Offline: a save takes as long as this disk takes, and is queued")?;
     tale.run(stage, &["offline"])?;
     let (mix, take) = (mix(stage), new_take(stage));
     let sound = sound::wav(sound::bytes_of_ms(NEW_TAKE_MS), 262, 4);
@@ -159,7 +159,7 @@ fn save_offline(stage: &Stage, tale: &mut Tale) -> Result<Vec<Saved>> {
 }
 
 fn send(stage: &Stage, tale: &mut Tale, saved: &[Saved]) -> Result {
-    tale.step("Online again: the queue flushes itself")?;
+    tale.step(stage, "Online again: the queue flushes itself")?;
     tale.run(stage, &["online"])?;
     let took = tale.run(stage, &["wait", &format!("mnt/{STUDIO}")])?;
     tale.say(&format!("after {}", duration(took)))?;
@@ -171,7 +171,7 @@ fn send(stage: &Stage, tale: &mut Tale, saved: &[Saved]) -> Result {
 }
 
 fn unmount(stage: &Stage, tale: &mut Tale) -> Result {
-    tale.step("Unmounted")?;
+    tale.step(stage, "Unmounted")?;
     tale.run(stage, &["unmount", "mnt", "--wait"])?;
     let left = told("cannot list the mountpoint", Corpus::walk(&stage.mnt()))?;
     tale.check(left.files == 0, "nothing is left at the mountpoint; the files are at the provider")

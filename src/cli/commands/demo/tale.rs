@@ -26,9 +26,9 @@ impl Tale {
     }
 
     /// A new step.
-    pub(super) fn step(&mut self, title: &str) -> Result {
+    pub(super) fn step(&mut self, stage: &Stage, title: &str) -> Result {
         if self.steps > 0 && !self.fast {
-            std::thread::sleep(PAUSE);
+            stage.pause(PAUSE);
         }
         self.steps += 1;
         self.output.line("")?;
