@@ -155,9 +155,12 @@ impl Engine {
         let now = self.clock.now();
         let hurry_until = self.state().hurry_until;
         let around = Surroundings { names: self.names(), now, quiet: self.config.quiet, hurry_until };
-        let (mut gathered, confirmed) = self
-            .catalog
-            .read(|view| Ok((gather(view, &around)?, view.meta(DELETES_CONFIRMED)?.as_deref() == Some("1"))))?;
+        let mut arrivals = std::mem::take(&mut self.state().arrivals);
+        let (mut gathered, confirmed) = self.catalog.read(|view| {
+            let confirmed = view.meta(DELETES_CONFIRMED)?.as_deref() == Some("1");
+            Ok((gather(view, &around, &mut arrivals)?, confirmed))
+        })?;
+        self.state().arrivals = arrivals;
         gathered.mark_open(&*self.local);
         let capabilities = self.provider.capabilities();
         let guard = DeleteGuard {
