@@ -9,7 +9,7 @@ use super::model::{Settings, Tree};
 
 /// A node of the common tree.
 #[derive(Clone, Copy, Debug)]
-pub struct Seedling {
+pub(crate) struct Seedling {
     pub kind: u8,
     pub parent: u8,
     pub name: u8,
@@ -17,7 +17,7 @@ pub struct Seedling {
 
 /// What somebody does.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Act {
+pub(crate) enum Act {
     CreateFile,
     CreateFolder,
     CreateOther,
@@ -36,7 +36,7 @@ pub enum Act {
 
 /// By whom, to what.
 #[derive(Clone, Copy, Debug)]
-pub struct Op {
+pub(crate) struct Op {
     pub tree: Tree,
     pub act: Act,
     pub a: u8,
@@ -46,7 +46,7 @@ pub struct Op {
 
 /// A case.
 #[derive(Clone, Debug)]
-pub struct Case {
+pub(crate) struct Case {
     pub settings: Settings,
     pub base: Vec<Seedling>,
     pub ops: Vec<Op>,
@@ -67,12 +67,12 @@ pub struct Case {
 
 impl Case {
     /// True if nothing happens but the plan.
-    pub fn is_undisturbed(&self) -> bool {
+    pub(crate) fn is_undisturbed(&self) -> bool {
         self.later.is_empty() && self.drop_one_in == 0 && self.blocks.is_empty() && !self.settings.lazy_base
     }
 
     /// The case of a seed.
-    pub fn generate(seed: u64) -> Self {
+    pub(crate) fn generate(seed: u64) -> Self {
         let mut rng = StdRng::seed_from_u64(seed);
         let case_insensitive = rng.random_bool(0.7);
         let hashes = rng.random_bool(0.85);
@@ -133,7 +133,7 @@ impl Case {
     }
 
     /// Every case that lacks one part of this one.
-    pub fn smaller(&self) -> Vec<Self> {
+    pub(crate) fn smaller(&self) -> Vec<Self> {
         let mut smaller = Vec::new();
         for index in (0..self.base.len()).rev() {
             let mut case = self.clone();

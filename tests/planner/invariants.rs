@@ -11,7 +11,7 @@ use super::model::{Bytes, Tree, World};
 type Check = Result<(), String>;
 
 /// The trees are trees, and no name is taken twice.
-pub fn well_formed(world: &World) -> Check {
+pub(crate) fn well_formed(world: &World) -> Check {
     for tree in [Tree::Local, Tree::Remote] {
         let mut taken = BTreeMap::new();
         for node in world.trees.keys().copied() {
@@ -42,7 +42,7 @@ pub fn well_formed(world: &World) -> Check {
 }
 
 /// The plan keeps its own rules: one step per node, `after` points back, blocks are respected, settled nodes have no step.
-pub fn plan_is_sound(world: &World, plan: &Plan) -> Check {
+pub(crate) fn plan_is_sound(world: &World, plan: &Plan) -> Check {
     let mut seen = BTreeSet::new();
     for (index, planned) in plan.steps.iter().enumerate() {
         let node = planned.node;
@@ -89,7 +89,7 @@ fn block_is_respected(world: &World, node: NodeId, step: &Step) -> Check {
 }
 
 /// Nothing is left: L = R = S, no reserved name anywhere, every node settled.
-pub fn converged(world: &World, plan: &Plan) -> Check {
+pub(crate) fn converged(world: &World, plan: &Plan) -> Check {
     for (node, trees) in &world.trees {
         if !plan.settled.contains(node) {
             return Err(format!("{node} is not settled, and nothing is planned"));
@@ -121,7 +121,7 @@ pub fn converged(world: &World, plan: &Plan) -> Check {
 }
 
 /// What the two sides held before the first plan.
-pub struct Start {
+pub(crate) struct Start {
     world: World,
     /// Whether anything was done on this side.
     pub local_changed: bool,
@@ -129,12 +129,12 @@ pub struct Start {
 }
 
 impl Start {
-    pub fn new(world: &World, local_changed: bool, remote_changed: bool) -> Self {
+    pub(crate) fn new(world: &World, local_changed: bool, remote_changed: bool) -> Self {
         Self { world: world.clone(), local_changed, remote_changed }
     }
 
     /// The end follows from the start: for worlds that nobody disturbed on the way.
-    pub fn explains(&self, end: &World) -> Check {
+    pub(crate) fn explains(&self, end: &World) -> Check {
         self.edits_are_kept(end)?;
         self.untouched_nodes_are_kept(end)?;
         self.deletions_are_done(end)?;

@@ -10,23 +10,24 @@ use vaultfs::sync::planner::plan;
 use vaultfs::types::NodeId;
 
 use super::drawing::draw;
+use super::executor::End;
 use super::generators::{Case, Op};
 use super::invariants::{Start, converged, plan_is_sound, well_formed};
-use super::model::{End, Tree, World, local_name};
+use super::model::{Tree, World, local_name};
 use super::workload::{apply, plant};
 
 const MOST_ROUNDS: u32 = 200;
 
 /// What a run went through.
 #[derive(Default)]
-pub struct Report {
+pub(crate) struct Report {
     pub cells: BTreeMap<&'static str, u64>,
     pub rounds: u32,
     pub steps: u64,
 }
 
 /// Runs a case. An error says which promise was broken; with `trace`, everything that happened before it is told.
-pub fn run(case: &Case, mut trace: Option<&mut String>) -> Result<Report, String> {
+pub(crate) fn run(case: &Case, mut trace: Option<&mut String>) -> Result<Report, String> {
     let mut world = plant(case);
     let mut changed = [false, false];
     for op in &case.ops {
@@ -63,9 +64,8 @@ pub fn run(case: &Case, mut trace: Option<&mut String>) -> Result<Report, String
         well_formed(&world)?;
         note(&mut trace, || draw(&world));
     }
-    match start {
-        Some(start) => start.explains(&world)?,
-        None => {}
+    if let Some(start) = start {
+        start.explains(&world)?;
     }
     Ok(run.report)
 }

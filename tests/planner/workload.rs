@@ -7,7 +7,7 @@ use super::generators::{Act, Case, Op, Seedling};
 use super::model::{Tree, World};
 
 /// Few, with twins in case and in normalisation, so that collisions are common.
-pub const NAMES: &[&str] =
+pub(crate) const NAMES: &[&str] =
     &["a", "A", "b", "B", "c", "x.txt", "X.TXT", "\u{e9}", "e\u{301}", "m.json", "t.wav", "l.tmp", "d", "a", "b"];
 
 fn name(pick: u8) -> EntryName {
@@ -15,7 +15,7 @@ fn name(pick: u8) -> EntryName {
 }
 
 /// The world in which both sides agree on the common tree.
-pub fn plant(case: &Case) -> World {
+pub(crate) fn plant(case: &Case) -> World {
     let mut world = World::new(case.settings);
     for seedling in &case.base {
         plant_one(&mut world, *seedling);
@@ -67,7 +67,7 @@ fn nodes(world: &World, tree: Tree) -> Vec<NodeId> {
 }
 
 /// Does it, if there is anything to do it to. False if not.
-pub fn apply(world: &mut World, op: Op) -> bool {
+pub(crate) fn apply(world: &mut World, op: Op) -> bool {
     let nodes = nodes(world, op.tree);
     let folder = pick(&folders(world, op.tree), op.b);
     match op.act {
@@ -106,7 +106,7 @@ fn change(world: &mut World, op: Op, node: NodeId, other: NodeId, folder: NodeId
         Act::Edit => edit(world, op, node),
         Act::Rename => relocate(world, tree, node, Place { name: name(op.c), ..place }),
         Act::Move => {
-            let name = if op.c % 2 == 0 { place.name } else { name(op.c) };
+            let name = if op.c.is_multiple_of(2) { place.name } else { name(op.c) };
             relocate(world, tree, node, Place { parent: folder, name })
         }
         Act::CaseRename => {
@@ -119,7 +119,7 @@ fn change(world: &mut World, op: Op, node: NodeId, other: NodeId, folder: NodeId
             true
         }
         Act::Replace => {
-            let kind = if op.c % 2 == 0 { world.trees[&node].kind } else { NodeKind::Folder };
+            let kind = if op.c.is_multiple_of(2) { world.trees[&node].kind } else { NodeKind::Folder };
             delete(world, tree, node);
             create(world, op, kind, place)
         }
@@ -163,7 +163,9 @@ fn create(world: &mut World, op: Op, kind: NodeKind, place: Place) -> bool {
             let bytes = world.fresh_bytes();
             file_content(world, op, node, bytes)
         }
-        NodeKind::Symlink => Content::Symlink(if op.a % 4 == 0 { "target".into() } else { format!("to {node}") }),
+        NodeKind::Symlink => {
+            Content::Symlink(if op.a.is_multiple_of(4) { "target".into() } else { format!("to {node}") })
+        }
         NodeKind::Folder | NodeKind::Special => Content::Folder,
     };
     put(world, op.tree, node, place, content);
@@ -172,7 +174,7 @@ fn create(world: &mut World, op: Op, kind: NodeKind, place: Place) -> bool {
 
 fn file_content(world: &mut World, op: Op, node: NodeId, bytes: u32) -> Content {
     match op.tree {
-        Tree::Local => world.stage(node, bytes, op.c % 3 == 0),
+        Tree::Local => world.stage(node, bytes, op.c.is_multiple_of(3)),
         Tree::Remote => world.version(node, bytes),
     }
 }
@@ -250,7 +252,7 @@ fn invert(world: &mut World, op: Op, inner: NodeId) -> bool {
     if names.iter().any(|name| is_aside(name)) {
         return false;
     }
-    let (inner_name, outer_name) = if op.c % 2 == 0 { (names[1], names[0]) } else { (names[0], names[1]) };
+    let (inner_name, outer_name) = if op.c.is_multiple_of(2) { (names[1], names[0]) } else { (names[0], names[1]) };
     let to_inner = Place { parent: outer_place.parent, name: inner_name.clone() };
     let to_outer = Place { parent: inner, name: outer_name.clone() };
     let free_above = world.holder(tree, &to_inner).is_none_or(|holder| holder == outer);
@@ -270,7 +272,7 @@ fn wrap(world: &mut World, op: Op, node: NodeId, place: Place) -> bool {
     let folder = world.new_node(NodeKind::Folder);
     put(world, op.tree, folder, place.clone(), Content::Folder);
     world.side_mut(op.tree, node).as_mut().expect("a row").place.parent = folder;
-    if op.c % 2 == 0 {
+    if op.c.is_multiple_of(2) {
         // The new folder replaces an old one: everything moves over, and the old one goes.
         let below: Vec<NodeId> = world.children(op.tree, node).collect();
         for child in below {
@@ -304,7 +306,8 @@ fn like_other(world: &mut World, op: Op) -> bool {
     let twin = world.new_node(kind);
     let content = match kind {
         NodeKind::File => {
-            let bytes = world.bytes(other, node).filter(|_| op.c % 3 != 0).unwrap_or_else(|| world.fresh_bytes());
+            let bytes =
+                world.bytes(other, node).filter(|_| !op.c.is_multiple_of(3)).unwrap_or_else(|| world.fresh_bytes());
             file_content(world, op, twin, bytes)
         }
         NodeKind::Symlink | NodeKind::Folder | NodeKind::Special => side.content,

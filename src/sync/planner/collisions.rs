@@ -3,6 +3,8 @@
 //!
 //! Order of claim: folder before file, name already held in R, lower node id (the older one on this device). A local-only node comes
 //! last. A loser is renamed in L; that is an ordinary local move, sent like any other, so that all devices see the same names.
+//! Names are free as far as the trees tell: should a clean sibling outside them hold a conflict name, the step is refused, and the
+//! marker of the next plan is another one.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
@@ -57,6 +59,10 @@ fn resolve_one<'a>(
     names: &mut Names,
     cells: &mut Cells,
 ) {
+    if claimants.iter().all(|index| outcomes[*index].target.is_none()) {
+        // Spellings of one key may stay side by side where no provider ever sees them.
+        return;
+    }
     let is_hidden = |index: &Index| outcomes[*index].target.is_none() && view.nodes[*index].local.is_none();
     if claimants.iter().any(is_hidden) {
         // What the provider has under a hidden name cannot give way, and what is local-only here does not meet it.

@@ -1,12 +1,10 @@
 //! The next step of each node on its way to its outcome, as far as the node's own block allows it. At most one is taken per plan; the
 //! second choice stands in where the first has to wait for other nodes.
 
-use std::borrow::Cow;
-
 use super::collisions::Names;
 use super::places::stands_aside;
 use super::table::{Bytes, Fate, Naming, Outcome};
-use super::view::{Index, Spot, Target, Tree, View};
+use super::view::{Index, Target, Tree, View};
 use crate::sync::conflict::{ConflictPolicy, ContentClass};
 use crate::sync::diff::{Sameness, compare};
 use crate::sync::plan::{Blocked, Content, Side, Step, is_aside};
@@ -277,22 +275,20 @@ fn content<'a>(
         (Sameness::Different, Bytes::Both) => {
             // The parts of a decision that move the node come first: the copy belongs beside the node's final place.
             if together && view.is_at(local, target) {
-                let (reason, wanted) = both_reason(target);
-                let ours = names.conflict_target(view, &wanted);
-                want(Action::KeepBoth(ours), reason);
+                let ours = names.conflict_target(view, target);
+                want(Action::KeepBoth(ours), both_reason(target));
             }
         }
     }
 }
 
 /// Why both contents are kept. Merge and last-write-wins have their slots here; until they exist, such files are documents.
-fn both_reason<'a>(target: &Target<'a>) -> (&'static str, Target<'a>) {
-    let reason = match ContentClass::of(&target.name).policy() {
+fn both_reason(target: &Target<'_>) -> &'static str {
+    match ContentClass::of(&target.name).policy() {
         ConflictPolicy::Merge => "E x E: json, both kept",
         ConflictPolicy::LastWriteWins => "E x E: wav, both kept",
         ConflictPolicy::KeepBoth => "E x E: both kept",
-    };
-    (reason, Target { spot: Spot { ..target.spot }, name: Cow::clone(&target.name) })
+    }
 }
 
 fn is_unhashed(view: &View<'_>, index: Index) -> bool {
