@@ -279,6 +279,8 @@ impl FaultControl {
             if let Some(ready) = ready {
                 tokio::time::sleep_until(ready).await;
             }
+            // An unlimited link must not keep the thread to itself, nor make a call deaf to its cancellation.
+            tokio::task::coop::consume_budget().await;
             done += chunk;
             self.state().log.entry(operation).or_default().bytes += chunk;
             passed(done);

@@ -209,14 +209,14 @@ pub(crate) fn bytes(length: usize, seed: u64) -> Vec<u8> {
 pub(crate) fn revision(entry: &RemoteEntry) -> Revision {
     match &entry.body {
         EntryBody::File { revision, .. } => revision.clone(),
-        body => panic!("not a file: {body:?}"),
+        body @ (EntryBody::Folder | EntryBody::Symlink { .. }) => panic!("not a file: {body:?}"),
     }
 }
 
 pub(crate) fn size(entry: &RemoteEntry) -> u64 {
     match &entry.body {
         EntryBody::File { size, .. } => *size,
-        body => panic!("not a file: {body:?}"),
+        body @ (EntryBody::Folder | EntryBody::Symlink { .. }) => panic!("not a file: {body:?}"),
     }
 }
 

@@ -73,7 +73,7 @@ async fn a_scan_reads_no_content_and_the_hash_of_an_upload_is_kept() {
     let mirror = Mirror::of(&provider).await;
     let hash = |file: &str| match &mirror.entries.values().find(|entry| entry.name == name(file)).unwrap().body {
         EntryBody::File { hash, .. } => *hash,
-        body => panic!("{body:?}"),
+        body @ (EntryBody::Folder | EntryBody::Symlink { .. }) => panic!("not a file: {body:?}"),
     };
     assert_eq!(mirror.entries[&made.id], made);
     assert_eq!(hash("ours"), Some(ContentHash::of(HashKind::Blake3, b"bytes")));

@@ -4,6 +4,8 @@
 //!
 //! A provider joins with a [`harness::World`] and one line below.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
+
 mod changes;
 mod create;
 mod delete;

@@ -175,9 +175,20 @@ pub(crate) async fn readers_see_old_or_new<W: World>() {
 }
 
 pub(crate) async fn a_cancelled_upload_leaves_nothing<W: World>() {
-    /// Says when the first part has gone.
-    struct Started(tokio::sync::Notify);
-    impl UploadObserver for Started {
+    /// More bytes than any case could send, and a word when the first of them go.
+    #[derive(Default)]
+    struct Endless(tokio::sync::Notify);
+    impl UploadSource for Endless {
+        fn size(&self) -> u64 {
+            1 << 34
+        }
+        fn read_at(&self, _offset: u64, buffer: &mut [u8]) -> io::Result<()> {
+            self.0.notify_one();
+            buffer.fill(0);
+            Ok(())
+        }
+    }
+    impl UploadObserver for Endless {
         fn progressed(&self, _sent: u64) {
             self.0.notify_one();
         }
@@ -187,16 +198,15 @@ pub(crate) async fn a_cancelled_upload_leaves_nothing<W: World>() {
     let provider = world.provider();
     let file = create(provider, &root(provider).await, "file", b"old").await.unwrap();
     let before = world.web().truth().await;
-    let content = bytes(LARGE, 4);
-    let hash = ContentHash::of(provider.capabilities().hash_kind(), &content);
-    let (source, observer) = (Memory(content), Started(tokio::sync::Notify::new()));
+    let hash = ContentHash::of(provider.capabilities().hash_kind(), b"never sent as a whole");
     let create = UploadTarget::Create { parent: root(provider).await, name: name("new") };
     let over = UploadTarget::Replace { id: file.id.clone(), expected: revision(&file) };
     for target in [create, over] {
-        let request = Upload { target, source: &source, hash, modified: MODIFIED, observer: &observer, resume: None };
+        let endless = Endless::default();
+        let request = Upload { target, source: &endless, hash, modified: MODIFIED, observer: &endless, resume: None };
         tokio::select! {
             biased;
-            () = observer.0.notified() => {}
+            () = endless.0.notified() => {}
             result = provider.upload(request) => panic!("finished first: {result:?}"),
         }
         // A part may still be on its way to the disk.

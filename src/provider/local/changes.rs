@@ -3,7 +3,7 @@
 
 use std::str::FromStr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::provider::{Change, ChangePage, Cursor, ErrorKind, ProviderError, Result};
 
@@ -100,8 +100,12 @@ async fn refresh(local: &Arc<Local>, everything: bool) -> Result<()> {
         let full = everything && local.full_scans() == seen;
         let due = local.dirty.take();
         let Some(work) = (if full { Some(Work::Everything) } else { due }) else { return Ok(()) };
+        let started = Instant::now();
         match local.scan(&work, CHANGES) {
-            Ok(()) if work == Work::Everything => local.count_full_scan(),
+            Ok(()) if work == Work::Everything => {
+                local.dirty.scanned(started.elapsed());
+                local.count_full_scan();
+            }
             Ok(()) => {}
             Err(error) => {
                 local.dirty.put_back(work);

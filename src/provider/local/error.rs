@@ -9,6 +9,7 @@ pub(super) fn io_error(operation: &'static str, thing: &str, error: io::Error) -
     ProviderError::new(kind_of(&error), operation, format!("{thing}: {error}")).caused_by(error)
 }
 
+#[expect(clippy::wildcard_enum_match_arm, reason = "the system's codes and kinds are open lists")]
 fn kind_of(error: &io::Error) -> ErrorKind {
     if let Some(code) = error.raw_os_error() {
         match code {

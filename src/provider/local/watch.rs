@@ -20,6 +20,8 @@ use super::names;
 const DEBOUNCE: Duration = Duration::from_millis(50);
 /// A folder that has just appeared is looked at once more: what was put into it before it was watched was not announced.
 const SETTLE: Duration = Duration::from_secs(2);
+/// Without notices, scanning takes at most one part in this many of the time.
+const POLL_SHARE: u32 = 20;
 /// How long to wait until everything that has happened so far was told.
 const BARRIER: Duration = Duration::from_millis(500);
 /// More names than this in one folder are answered by listing it.
@@ -58,6 +60,8 @@ struct State {
     settling: Vec<(Instant, PathBuf)>,
     /// How often the marker was seen to be touched.
     touches: u64,
+    /// How long the last full scan took.
+    scan_time: Duration,
     watching: Watching,
     next_full: Instant,
 }
@@ -109,6 +113,7 @@ impl Dirty {
             places: BTreeMap::new(),
             settling: Vec::new(),
             touches: 0,
+            scan_time: Duration::ZERO,
             watching: Watching::Polled("not started".to_owned()),
             next_full: Instant::now() + rescan_every,
         };
@@ -190,7 +195,7 @@ impl Dirty {
                 }
                 match &state.watching {
                     Watching::Notified => state.next(),
-                    Watching::Polled(_) => Instant::now() + self.poll_every,
+                    Watching::Polled(_) => Instant::now() + self.poll_every.max(state.scan_time * POLL_SHARE),
                 }
             };
             tokio::select! {
@@ -199,6 +204,11 @@ impl Dirty {
             }
         }
         tokio::time::sleep(DEBOUNCE.min(timeout)).await;
+    }
+
+    /// A full scan took this long.
+    pub(super) fn scanned(&self, took: Duration) {
+        self.lock().scan_time = took;
     }
 
     /// Takes the places that have come in during a scan.
