@@ -5,6 +5,7 @@ mod clock;
 mod cloud;
 mod control;
 mod device;
+mod folder;
 mod happy;
 mod oracle;
 mod provider;
