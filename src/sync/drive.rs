@@ -82,7 +82,7 @@ impl Engine {
         let mut attempt = 0;
         loop {
             let mut drive = Drive::new(self, mode);
-            let ended = drive.to_the_end(stop.as_mut()).await;
+            let ended = drive.run_to_end(stop.as_mut()).await;
             self.state().active.clear();
             let error = match ended {
                 Ok(()) => return Ok(drive.report),
@@ -140,7 +140,7 @@ impl<'e> Drive<'e> {
         }
     }
 
-    async fn to_the_end(&mut self, mut stop: Option<&mut watch::Receiver<bool>>) -> Result<()> {
+    async fn run_to_end(&mut self, mut stop: Option<&mut watch::Receiver<bool>>) -> Result<()> {
         loop {
             if stop.as_ref().is_some_and(|stop| *stop.borrow()) {
                 return Ok(());

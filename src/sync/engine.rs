@@ -157,6 +157,8 @@ pub(super) struct State {
     pub(super) broken: Option<String>,
     /// The guard keeps these deletions back.
     pub(super) guarded: Vec<NodeId>,
+    /// Cells of the decision tables that plans went through.
+    pub(super) cells: BTreeMap<&'static str, u64>,
     /// What the provider told that cannot be stored.
     pub(super) feed_problems: Vec<String>,
     /// The last failure that concerns the whole vault.
@@ -225,6 +227,11 @@ impl Engine {
     /// What happens, as it happens.
     pub fn subscribe(&self) -> broadcast::Receiver<Event> {
         self.events.subscribe()
+    }
+
+    /// How often each cell of the decision tables was decided since start: the coverage of a simulation.
+    pub fn decided_cells(&self) -> BTreeMap<&'static str, u64> {
+        self.state().cells.clone()
     }
 
     /// Short look at what the engine remembers; never held over an await or a call.

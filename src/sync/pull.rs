@@ -51,7 +51,7 @@ impl Engine {
 
     async fn pull_feed(&self, force_full: bool) -> Result<u64> {
         let feed = self.catalog.read(|view| view.feed())?;
-        let known_root = self.catalog.read(|view| root_rid(view))?;
+        let known_root = self.catalog.read(root_rid)?;
         let full = force_full || known_root.is_none() || self.is_relist_due(&feed);
         let from = if full { None } else { feed.cursor.clone() };
         if known_root.is_none() || from.is_none() {

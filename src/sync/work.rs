@@ -196,6 +196,9 @@ impl Engine {
             })?;
         }
         self.note_guarded(&plan)?;
+        for (cell, count) in &plan.cells {
+            *self.state().cells.entry(cell).or_default() += count;
+        }
         tracing::debug!(device = self.config.device, steps = ?plan.steps, "planned");
         let next_due = gathered.next_due;
         Ok((Work::new(id, plan, gathered), next_due))

@@ -88,6 +88,8 @@ pub(crate) struct Device<P = SimProvider> {
     seed: u64,
     quiet: Duration,
     running: Option<Running>,
+    /// Decisions of engines that have ended.
+    cells: BTreeMap<&'static str, u64>,
 }
 
 pub(crate) const VAULT: VaultId = VaultId(uuid::Uuid::from_u128(7));
@@ -114,6 +116,7 @@ impl<P: Provider> Device<P> {
             seed,
             quiet,
             running: None,
+            cells: BTreeMap::new(),
         };
         device.start();
         device
@@ -156,8 +159,18 @@ impl<P: Provider> Device<P> {
         self.running.as_ref().unwrap()
     }
 
+    /// Decisions of all engines of this device.
+    pub(crate) fn cells(&self) -> BTreeMap<&'static str, u64> {
+        let mut cells = self.cells.clone();
+        for (cell, count) in self.running.iter().flat_map(|running| running.engine.decided_cells()) {
+            *cells.entry(cell).or_default() += count;
+        }
+        cells
+    }
+
     /// An orderly end.
     pub(crate) async fn stop(&mut self) {
+        self.cells = self.cells();
         let running = self.running.take().unwrap();
         running.stop.send_replace(true);
         running.task.await.unwrap();
@@ -167,6 +180,7 @@ impl<P: Provider> Device<P> {
 
     /// The process dies: whatever it was doing, it no longer does.
     pub(crate) async fn crash(&mut self) {
+        self.cells = self.cells();
         let running = self.running.take().unwrap();
         running.task.abort();
         match running.task.await {
