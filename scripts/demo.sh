@@ -7,5 +7,5 @@
 need_build
 need_fuse
 say "building (minutes the first time)"
-cargo build --quiet --release --bin vaultfs
-exec "${CARGO_TARGET_DIR:-$ROOT/target}/release/vaultfs" demo "$@"
+cargo build --quiet --bin vaultfs
+exec "${CARGO_TARGET_DIR:-$ROOT/target}/debug/vaultfs" demo "$@"

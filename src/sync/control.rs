@@ -132,6 +132,7 @@ impl Engine {
                 let count = state.guarded.len();
                 (VaultState::Error, Some(format!("{count} deletions wait for your confirmation")))
             }
+            Reach::Online if state.broken.is_some() => (VaultState::Error, state.broken.clone()),
             Reach::Online if parked => (VaultState::Error, None),
             Reach::Online if !is_synced => (VaultState::Syncing, None),
             Reach::Online if conflicts > 0 => (VaultState::Conflict, None),

@@ -82,8 +82,53 @@ impl Engine {
 
     pub(super) async fn drive(&self, mode: Mode, mut stop: Option<watch::Receiver<bool>>) -> Result<CycleReport> {
         let _turn = self.turn.lock().await;
-        let mut drive = Drive {
-            engine: self,
+        let mut attempt = 0;
+        loop {
+            let mut drive = Drive::new(self, mode);
+            let ended = drive.run_to_end(stop.as_mut()).await;
+            self.state().active.clear();
+            let error = match ended {
+                Ok(()) => return Ok(drive.report),
+                Err(error) if mode == Mode::UntilQuiet => return Err(error),
+                Err(error) => error,
+            };
+            // A full disk, a damaged file: nothing is lost by trying again, and nothing is synced until it works.
+            drop(drive);
+            attempt += 1;
+            let pause = self.backoff.after_failure(attempt, None);
+            tracing::error!(error = super::failure::chain(&error), ?pause, "the sync engine failed and starts again");
+            {
+                let mut state = self.state();
+                state.broken = Some(super::failure::chain(&error));
+                state.replan = true;
+            }
+            self.events.send(EventKind::Problem, None);
+            if told_to_stop_within(pause, &mut stop).await {
+                return Ok(CycleReport::default());
+            }
+        }
+    }
+}
+
+/// Sleeps; true if the loop was told to stop meanwhile.
+async fn told_to_stop_within(pause: Duration, stop: &mut Option<watch::Receiver<bool>>) -> bool {
+    let stopped = async {
+        match stop {
+            Some(stop) => drop(stop.wait_for(|stop| *stop).await),
+            None => std::future::pending().await,
+        }
+    };
+    tokio::time::timeout(pause, stopped).await.is_ok()
+}
+
+/// The daemon runs engines on a pool of threads.
+const _: fn(Arc<Engine>, watch::Receiver<bool>) = |engine, stop| is_send(&engine.run(stop));
+fn is_send(_: &impl Send) {}
+
+impl<'e> Drive<'e> {
+    fn new(engine: &'e Engine, mode: Mode) -> Self {
+        Self {
+            engine,
             mode,
             jobs: FuturesUnordered::new(),
             calls: 0,
@@ -96,20 +141,10 @@ impl Engine {
             last_plan: None,
             plan_cost: Duration::ZERO,
             report: CycleReport::default(),
-        };
-        let ended = drive.drive_on(stop.as_mut()).await;
-        self.state().active.clear();
-        ended?;
-        Ok(drive.report)
+        }
     }
-}
 
-/// The daemon runs engines on a pool of threads.
-const _: fn(Arc<Engine>, watch::Receiver<bool>) = |engine, stop| must_be_send(&engine.run(stop));
-fn must_be_send(_: &impl Send) {}
-
-impl Drive<'_> {
-    async fn drive_on(&mut self, mut stop: Option<&mut watch::Receiver<bool>>) -> Result<()> {
+    async fn run_to_end(&mut self, mut stop: Option<&mut watch::Receiver<bool>>) -> Result<()> {
         loop {
             if stop.as_ref().is_some_and(|stop| *stop.borrow()) {
                 return Ok(());
@@ -325,6 +360,7 @@ impl Drive<'_> {
 
     fn publish(&mut self) -> Result<()> {
         let engine = self.engine;
+        engine.state().broken = None;
         let pending = engine.catalog.read(|view| view.dirty())?.len();
         self.report.pending = u64::try_from(pending).unwrap_or(u64::MAX);
         let answered = {

@@ -3,7 +3,7 @@
 //! Owner of: R and S of its vault, and L only through steps. What is kept in memory here is a hint, a pause or a count: losing it
 //! costs time, never bytes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -17,7 +17,7 @@ use super::ports::{Hydrate, LocalTree};
 use crate::catalog::Catalog;
 use crate::content::ContentStore;
 use crate::provider::Provider;
-use crate::types::{Clock, NameRules, NodeId, Timestamp};
+use crate::types::{Clock, NameRules, NodeId, StagedId, Timestamp};
 
 /// Settings of one vault's engine.
 #[derive(Clone, Debug)]
@@ -149,8 +149,16 @@ pub(super) struct State {
     pub(super) hurry_until: Timestamp,
     /// What runs.
     pub(super) active: BTreeMap<NodeId, Active>,
+    /// Staged bytes that no row names any more.
+    pub(super) garbage: Vec<StagedId>,
+    /// Nodes that only R has, as far as is known: they are shown in portions.
+    pub(super) arrivals: BTreeSet<NodeId>,
+    /// The engine itself failed and tries again.
+    pub(super) broken: Option<String>,
     /// The guard keeps these deletions back.
     pub(super) guarded: Vec<NodeId>,
+    /// Cells of the decision tables that plans went through.
+    pub(super) cells: BTreeMap<&'static str, u64>,
     /// What the provider told that cannot be stored.
     pub(super) feed_problems: Vec<String>,
     /// The last failure that concerns the whole vault.
@@ -219,6 +227,11 @@ impl Engine {
     /// What happens, as it happens.
     pub fn subscribe(&self) -> broadcast::Receiver<Event> {
         self.events.subscribe()
+    }
+
+    /// How often each cell of the decision tables was decided since start: the coverage of a simulation.
+    pub fn decided_cells(&self) -> BTreeMap<&'static str, u64> {
+        self.state().cells.clone()
     }
 
     /// Short look at what the engine remembers; never held over an await or a call.

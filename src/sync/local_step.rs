@@ -16,6 +16,9 @@ use crate::catalog::{
 };
 use crate::types::{NodeId, NodeKind, StagedId, Timestamp};
 
+/// How many discarded staged files may wait for the catalog to become durable.
+const GARBAGE_BATCH: usize = 128;
+
 /// A local step with what was prepared for it outside the lock.
 pub(super) struct Prepared<'a> {
     pub(super) planned: &'a Planned,
@@ -58,8 +61,23 @@ impl Engine {
         Ok(done)
     }
 
-    /// Pointer before bytes on the way out: called once no row names these bytes.
+    /// No row names these bytes any more. They go once that is durable, so that not even a power cut brings back a row without bytes.
     pub(super) fn discard_staged(&self, garbage: Vec<StagedId>) -> Result<()> {
+        let is_much = {
+            let mut state = self.state();
+            state.garbage.extend(garbage);
+            state.garbage.len() >= GARBAGE_BATCH
+        };
+        if is_much { self.sweep() } else { Ok(()) }
+    }
+
+    /// Makes the catalog durable and discards staged bytes that it no longer names.
+    pub(super) fn sweep(&self) -> Result<()> {
+        let garbage = std::mem::take(&mut self.state().garbage);
+        if garbage.is_empty() {
+            return Ok(());
+        }
+        self.catalog.sync()?;
         for id in garbage {
             self.content.discard(id)?;
         }

@@ -1,11 +1,12 @@
 //! Pulling: reads the change feed to its end and applies it. Every way in which R learns something ends in [`Engine::observe`].
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use super::announce::Announce;
 use super::engine::Engine;
 use super::error::{Result, SyncError};
-use super::observe::{self, Batch};
+use super::observe::{self, Arrangement, Batch};
 use super::root::{root_rid, set_root};
 use crate::catalog::{FeedState, Txn};
 use crate::provider::{Change, Cursor, ErrorKind, ProviderError, RemoteEntry};
@@ -15,6 +16,11 @@ use crate::types::{EntryName, RemoteId};
 const DOUBT_ROUNDS: usize = 16;
 /// Most pages of one run; a feed that never ends is broken.
 const MAX_PAGES: usize = 1_000_000;
+
+/// How often a feed that does not tell everything is checked by a full listing.
+const RELIST_EVERY: Duration = Duration::from_secs(24 * 3600);
+/// Most new rows in one transaction: the mount waits for the catalog's writer.
+const CHUNK_ROWS: usize = 5_000;
 
 /// A whole run of the feed.
 struct Run {
@@ -47,7 +53,8 @@ impl Engine {
     async fn pull_feed(&self, force_full: bool) -> Result<u64> {
         let feed = self.catalog.read(|view| view.feed())?;
         let known_root = self.catalog.read(root_rid)?;
-        let from = if force_full || known_root.is_none() { None } else { feed.cursor.clone() };
+        let full = force_full || known_root.is_none() || self.is_relist_due(&feed);
+        let from = if full { None } else { feed.cursor.clone() };
         if known_root.is_none() || from.is_none() {
             self.check_root(known_root.as_ref()).await?;
         }
@@ -74,6 +81,12 @@ impl Engine {
         let batch = self.catalog.read(|view| observe::fold(view, &names, run.changes, run.full))?;
         let stored = self.observe(batch, Freeze::No, |txn, _| Ok(txn.set_feed(&feed)?));
         stored.await.map(|(changed, ())| changed)
+    }
+
+    /// A feed that keeps quiet about some changes is compared with a full listing now and then.
+    fn is_relist_due(&self, feed: &FeedState) -> bool {
+        let is_old = feed.last_full.is_none_or(|last| self.clock.now().since(last) >= RELIST_EVERY);
+        is_old && !self.provider.capabilities().reports_case_rename
     }
 
     /// Pages until the end. A full listing is followed by what changed while it ran, so that an entry that moved between two
@@ -151,27 +164,41 @@ impl Engine {
     {
         let now = self.clock.monotonic();
         let fresh = |rid: &RemoteId| self.fresh.is_fresh(rid, now);
+        // R is written by this task alone, so that what is read here is still true below.
+        let mut arrangement =
+            self.catalog.read(|view| observe::arrange(view, self.provider.capabilities(), batch, &fresh))?;
+        if !arrangement.doubts.is_empty() {
+            return Ok(Err(arrangement.doubts));
+        }
+        let early = self.apply_additions(&mut arrangement)?;
         let frozen = match freeze {
             Freeze::No => None,
             Freeze::Yes => Some(self.local.freeze()),
         };
         let mut announce = Announce::new(frozen.as_deref());
-        let mut problems = Vec::new();
-        let attempt = self.catalog.write(|txn| {
-            let arrangement = observe::arrange(txn, self.provider.capabilities(), batch, &fresh)?;
-            if !arrangement.doubts.is_empty() {
-                return Ok::<_, SyncError>(Err(arrangement.doubts));
-            }
+        let done = self.catalog.write(|txn| {
             let changed = observe::apply(txn, &arrangement)?;
-            problems = arrangement.problems;
             let Some(also) = also.take() else { unreachable!("a batch is applied once") };
-            Ok(Ok((changed, also(txn, &mut announce)?)))
+            Ok::<_, SyncError>((early + changed, also(txn, &mut announce)?))
         })?;
         self.discard_staged(announce.send())?;
-        if attempt.is_ok() {
-            self.report_feed_problems(problems);
+        self.report_feed_problems(arrangement.problems);
+        Ok(Ok(done))
+    }
+
+    /// Puts plain additions of a large batch into R in portions, ahead of the rest: a crash in between only means that they are told
+    /// again. Returns how many.
+    fn apply_additions(&self, arrangement: &mut Arrangement) -> Result<u64> {
+        if arrangement.placed.len() <= CHUNK_ROWS {
+            return Ok(0);
         }
-        Ok(attempt)
+        let additions = self.catalog.read(|view| arrangement.take_additions(view, self.names()))?;
+        let mut changed = 0;
+        for portion in additions.chunks(CHUNK_ROWS) {
+            let portion = Arrangement { placed: portion.to_vec(), ..Arrangement::default() };
+            changed += self.catalog.write(|txn| observe::apply(txn, &portion))?;
+        }
+        Ok(changed)
     }
 
     /// Applies what was just looked at; nothing else belongs to it.

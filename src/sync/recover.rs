@@ -18,7 +18,7 @@ use crate::catalog::{
     Attr, Catalog, CatalogError, ConflictRow, HistoryReason, HistoryRow, LocalContent, LocalRow, Opened, StagedRow,
     SyncedBody, Txn, View,
 };
-use crate::content::{ContentError, ContentStore};
+use crate::content::{ContentError, ContentStore, StagedFile, StagedRecord};
 use crate::types::{ByteRange, ContentHash, NameRules, NodeId, StagedId};
 
 /// What recovery did.
@@ -88,6 +88,7 @@ pub fn recover(
 impl Engine {
     /// Collects staged bytes whose node was deleted or got other content, once nobody has them open any more.
     pub(super) async fn collect(&self) -> Result<()> {
+        self.sweep()?;
         for row in self.catalog.read(|view| view.all_staged())? {
             let local = self.catalog.read(|view| view.local(row.node))?;
             if local.is_some_and(|local| is_content_of(&local, row.id)) {
@@ -117,6 +118,7 @@ fn collect_one(catalog: &Catalog, content: &ContentStore, id: StagedId, node: No
         // Without a row in L nobody can come to hold them.
         Ok(file) if Arc::strong_count(&file) > 1 => return Ok(Collected::Left),
         Ok(file) => match content.record(id)? {
+            Some(record) if is_synced_copy(catalog, &file, &record)? => Collected::Dropped,
             Some(_) if !file.missing(ByteRange::new(0, file.size())).is_empty() => return Ok(Collected::Left),
             Some(record) => {
                 let (name, size) = (content.keep_staged(&file)?, file.size());
@@ -126,6 +128,7 @@ fn collect_one(catalog: &Catalog, content: &ContentStore, id: StagedId, node: No
                     let (path, kept_at) = (record.path, txn.now());
                     txn.add_history(&HistoryRow { id: 0, node, path, reason, size, file: name, kept_at })
                 })?;
+                catalog.sync()?;
                 Collected::Kept
             }
             None => Collected::Dropped,
@@ -139,6 +142,17 @@ fn collect_one(catalog: &Catalog, content: &ContentStore, id: StagedId, node: No
         txn.forget_node_if_absent(node)
     })?;
     Ok(collected)
+}
+
+/// True if what the bytes were staged for is clean with exactly these bytes: they were sent, and the process ended before they went.
+fn is_synced_copy(catalog: &Catalog, file: &StagedFile, record: &StagedRecord) -> Result<bool> {
+    let local = catalog.read(|view| view.local_at_path(&record.path))?;
+    let Some(LocalContent::Clean(version)) = local.map(|row| row.content) else { return Ok(false) };
+    let Some(hash) = version.hash.filter(|_| version.size == file.size()) else { return Ok(false) };
+    if !file.missing(ByteRange::new(0, file.size())).is_empty() {
+        return Ok(false);
+    }
+    Ok(file.hash(hash.kind)?.0 == hash)
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

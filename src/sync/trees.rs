@@ -15,7 +15,7 @@ use crate::catalog::{
 use crate::types::{EntryName, InodeNo, NameRules, NodeId, NodeKind, Timestamp};
 
 /// Most nodes known only to R that one plan takes in: the first listing of a large vault arrives in portions.
-const ARRIVALS_PER_PLAN: usize = 2_000;
+const ARRIVALS_PER_PLAN: usize = 5_000;
 
 /// A node's rows as planner values.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -133,12 +133,17 @@ pub(crate) struct Gathered {
 }
 
 /// Builds the trees for every dirty node. Who has what open is added by [`Gathered::mark_open`], outside of any transaction.
-pub(crate) fn gather(view: &View<'_>, around: &Surroundings<'_>) -> Result<Gathered> {
+///
+/// `arrivals` are nodes that were found to be in R only; those that do not fit into this plan are added and not looked at again.
+pub(crate) fn gather(view: &View<'_>, around: &Surroundings<'_>, arrivals: &mut BTreeSet<NodeId>) -> Result<Gathered> {
     let mut closure = Closure { view, names: around.names, rows: BTreeMap::new() };
     let (mut dirty, mut absent) = (BTreeMap::new(), Vec::new());
-    let mut arrivals = 0;
+    let mut arriving = 0;
     for row in view.dirty()? {
         if row.node == NodeId::ROOT {
+            continue;
+        }
+        if arriving >= ARRIVALS_PER_PLAN && row.touched == Timestamp(0) && arrivals.contains(&row.node) {
             continue;
         }
         let Some(found) = sides(view, row.node)? else {
@@ -146,11 +151,13 @@ pub(crate) fn gather(view: &View<'_>, around: &Surroundings<'_>) -> Result<Gathe
             continue;
         };
         if found.local.is_none() && found.synced.is_none() {
-            arrivals += 1;
-            if arrivals > ARRIVALS_PER_PLAN {
+            arriving += 1;
+            if arriving > ARRIVALS_PER_PLAN {
+                arrivals.insert(row.node);
                 continue;
             }
         }
+        arrivals.remove(&row.node);
         dirty.insert(row.node, row);
         closure.surround(row.node)?;
     }

@@ -157,9 +157,12 @@ impl Engine {
         let now = self.clock.now();
         let hurry_until = self.state().hurry_until;
         let around = Surroundings { names: self.names(), now, quiet: self.config.quiet, hurry_until };
-        let (mut gathered, confirmed) = self
-            .catalog
-            .read(|view| Ok((gather(view, &around)?, view.meta(DELETES_CONFIRMED)?.as_deref() == Some("1"))))?;
+        let mut arrivals = std::mem::take(&mut self.state().arrivals);
+        let (mut gathered, confirmed) = self.catalog.read(|view| {
+            let confirmed = view.meta(DELETES_CONFIRMED)?.as_deref() == Some("1");
+            Ok((gather(view, &around, &mut arrivals)?, confirmed))
+        })?;
+        self.state().arrivals = arrivals;
         gathered.mark_open(&*self.local);
         let capabilities = self.provider.capabilities();
         let guard = DeleteGuard {
@@ -195,6 +198,9 @@ impl Engine {
             })?;
         }
         self.note_guarded(&plan, confirmed)?;
+        for (cell, count) in &plan.cells {
+            *self.state().cells.entry(cell).or_default() += count;
+        }
         tracing::debug!(device = self.config.device, steps = ?plan.steps, "planned");
         let next_due = gathered.next_due;
         Ok((Work::new(id, plan, gathered), next_due))

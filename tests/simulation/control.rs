@@ -53,9 +53,9 @@ impl Setting {
         Self::with(cloud)
     }
 
-    fn web_deletes(&self, count: usize) {
+    fn web_deletes(&self, numbers: std::ops::Range<usize>) {
         let mut cloud = self.cloud.lock().unwrap();
-        for number in 0..count {
+        for number in numbers {
             let id = cloud.child(&root_id(), &name(&number.to_string())).unwrap().id.clone();
             cloud.remove(&id);
         }
@@ -167,7 +167,7 @@ async fn a_mass_deletion_waits_for_a_yes() {
     let setting = Setting::filled(120);
     wait(MINUTE).await;
     assert_eq!(setting.device.rows().len(), 120);
-    setting.web_deletes(100);
+    setting.web_deletes(0..100);
     wait(10 * MINUTE).await;
     assert_eq!(setting.device.rows().len(), 120, "everything stays readable");
     let status = setting.status();
@@ -182,12 +182,7 @@ async fn a_mass_deletion_waits_for_a_yes() {
         setting.create(&number.to_string(), b"x");
     }
     wait(10 * MINUTE).await;
-    let mut cloud = setting.cloud.lock().unwrap();
-    for number in 200..400 {
-        let id = cloud.child(&root_id(), &name(&number.to_string())).unwrap().id.clone();
-        cloud.remove(&id);
-    }
-    drop(cloud);
+    setting.web_deletes(200..400);
     wait(MINUTE).await;
     assert_eq!(setting.status().guarded, 200);
 }
@@ -199,7 +194,7 @@ async fn a_refused_mass_deletion_is_undone() {
     for row in setting.device.rows().into_values() {
         assert!(setting.device.open_and_read(&row).await.is_some());
     }
-    setting.web_deletes(100);
+    setting.web_deletes(0..100);
     wait(MINUTE).await;
     setting.device.run().engine.confirm_deletes(false).unwrap();
     wait(10 * MINUTE).await;
@@ -344,7 +339,7 @@ async fn a_forgotten_cursor_ends_in_the_same_tree_and_deletes_no_staged_work() {
     wait(MINUTE).await;
     setting.device.provider.set_offline(true);
     setting.create("mine", b"x");
-    setting.web_deletes(3);
+    setting.web_deletes(0..3);
     setting.device.provider.set_trouble(Some(("cursor", ErrorKind::CursorReset)));
     setting.device.provider.set_offline(false);
     wait(10 * MINUTE).await;

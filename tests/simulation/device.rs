@@ -18,17 +18,16 @@ use vaultfs::sync::ports::{Frozen, Hydrate, LocalChange, LocalTree};
 use vaultfs::sync::{Engine, EngineConfig, EngineParts, recover};
 use vaultfs::types::{ByteRange, Clock, EntryName, InodeNo, NodeId, NodeKind, StagedId, VaultId};
 
-use crate::clock::SimClock;
 use crate::provider::SimProvider;
 
 /// Fetches whole versions, as the fetch workers do.
-pub(crate) struct SimHydrate {
-    provider: Arc<SimProvider>,
+pub(crate) struct SimHydrate<P> {
+    provider: Arc<P>,
     content: Arc<ContentStore>,
 }
 
 #[async_trait]
-impl Hydrate for SimHydrate {
+impl<P: Provider> Hydrate for SimHydrate<P> {
     async fn hydrate(&self, version: &Version) -> vaultfs::provider::Result<()> {
         let file = self.content.cached(version).unwrap();
         for run in file.missing(ByteRange::new(0, version.size)) {
@@ -81,17 +80,19 @@ pub(crate) struct Running {
 }
 
 /// A device, running or not.
-pub(crate) struct Device {
+pub(crate) struct Device<P = SimProvider> {
     pub(crate) name: String,
-    pub(crate) provider: Arc<SimProvider>,
+    pub(crate) provider: Arc<P>,
     folder: tempfile::TempDir,
-    clock: Arc<SimClock>,
+    clock: Arc<dyn Clock>,
     seed: u64,
     quiet: Duration,
     running: Option<Running>,
+    /// Decisions of engines that have ended.
+    cells: BTreeMap<&'static str, u64>,
 }
 
-const VAULT: VaultId = VaultId(uuid::Uuid::from_u128(7));
+pub(crate) const VAULT: VaultId = VaultId(uuid::Uuid::from_u128(7));
 
 /// Where temporary folders are cheap.
 fn scratch() -> tempfile::TempDir {
@@ -100,7 +101,13 @@ fn scratch() -> tempfile::TempDir {
 }
 
 impl Device {
-    pub(crate) fn new(name: &str, provider: SimProvider, clock: SimClock, quiet: Duration, seed: u64) -> Self {
+    pub(crate) fn calls(&self) -> u64 {
+        self.provider.calls.load(Ordering::Relaxed)
+    }
+}
+
+impl<P: Provider> Device<P> {
+    pub(crate) fn new(name: &str, provider: P, clock: impl Clock, quiet: Duration, seed: u64) -> Self {
         let mut device = Self {
             name: name.to_owned(),
             provider: Arc::new(provider),
@@ -109,6 +116,7 @@ impl Device {
             seed,
             quiet,
             running: None,
+            cells: BTreeMap::new(),
         };
         device.start();
         device
@@ -117,7 +125,7 @@ impl Device {
     pub(crate) fn start(&mut self) {
         let state = self.folder.path().join("state");
         let names = self.provider.capabilities().names;
-        let clock: Arc<dyn Clock> = Arc::<SimClock>::clone(&self.clock);
+        let clock = Arc::clone(&self.clock);
         let (catalog, opened) = Catalog::open(&state, VAULT, names, Arc::clone(&clock)).unwrap();
         let dirs = ContentDirs {
             blocks: self.folder.path().join("blocks"),
@@ -135,7 +143,7 @@ impl Device {
         let parts = EngineParts {
             catalog: Arc::clone(&catalog),
             content: Arc::clone(&content),
-            provider: Arc::<SimProvider>::clone(&self.provider),
+            provider: Arc::<P>::clone(&self.provider),
             local: Arc::<SimMount>::clone(&mount),
             hydrate: Arc::new(hydrate),
             clock,
@@ -151,8 +159,18 @@ impl Device {
         self.running.as_ref().unwrap()
     }
 
+    /// Decisions of all engines of this device.
+    pub(crate) fn cells(&self) -> BTreeMap<&'static str, u64> {
+        let mut cells = self.cells.clone();
+        for (cell, count) in self.running.iter().flat_map(|running| running.engine.decided_cells()) {
+            *cells.entry(cell).or_default() += count;
+        }
+        cells
+    }
+
     /// An orderly end.
     pub(crate) async fn stop(&mut self) {
+        self.cells = self.cells();
         let running = self.running.take().unwrap();
         running.stop.send_replace(true);
         running.task.await.unwrap();
@@ -162,6 +180,7 @@ impl Device {
 
     /// The process dies: whatever it was doing, it no longer does.
     pub(crate) async fn crash(&mut self) {
+        self.cells = self.cells();
         let running = self.running.take().unwrap();
         running.task.abort();
         match running.task.await {
@@ -445,10 +464,6 @@ impl Device {
                 bytes
             })
             .collect()
-    }
-
-    pub(crate) fn calls(&self) -> u64 {
-        self.provider.calls.load(Ordering::Relaxed)
     }
 }
 

@@ -7,11 +7,17 @@
     unreachable_pub,
     reason = "a test that cannot go on fails, and nobody outside uses a test crate"
 )]
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a test fails by panicking and reports on its standard output"
+)]
 
 mod clock;
 mod cloud;
 mod control;
 mod device;
+mod folder;
 mod happy;
 mod oracle;
 mod provider;

@@ -1,17 +1,55 @@
 //! Many seeds. `VAULTFS_SIM_SEEDS` says how many, `VAULTFS_SIM_SEED` which one first (alone, unless a number is given too).
 
+use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
 
 use futures_util::FutureExt;
 
 use crate::world::{Scenario, World};
 
+/// Decisions that a run of fifty seeds or more has to reach, or it says nothing.
+const WANTED: [&str; 17] = [
+    "file - x E",
+    "file - x M",
+    "file - x D",
+    "file E x -",
+    "file E x E",
+    "file E x M",
+    "file E x D",
+    "file M x -",
+    "file M x M",
+    "file M x D",
+    "file D x -",
+    "file D x E",
+    "file D x M",
+    "dir - x M",
+    "dir - x D",
+    "dir M x -",
+    "dir D x -",
+];
+
 fn number(variable: &str) -> Option<u64> {
     std::env::var(variable).ok().map(|text| text.parse().expect("a number"))
 }
 
+/// What a seed reached.
+#[derive(Default)]
+struct Reach {
+    calls: u64,
+    cells: BTreeMap<&'static str, u64>,
+}
+
+impl Reach {
+    fn add(&mut self, other: Self) {
+        self.calls += other.calls;
+        for (cell, count) in other.cells {
+            *self.cells.entry(cell).or_default() += count;
+        }
+    }
+}
+
 /// Runs one seed on virtual time; the message of a failure, if it fails.
-fn run(seed: u64) -> Result<u64, String> {
+fn run(seed: u64) -> Result<Reach, String> {
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().expect("a runtime");
     runtime.block_on(async {
@@ -24,8 +62,11 @@ fn run(seed: u64) -> Result<u64, String> {
         })
         .catch_unwind()
         .await;
-        let calls = world.devices.iter().map(crate::device::Device::calls).sum();
-        outcome.map(|()| calls).map_err(|panic| {
+        let mut reach = Reach::default();
+        for device in &world.devices {
+            reach.add(Reach { calls: device.calls(), cells: device.cells() });
+        }
+        outcome.map(|()| reach).map_err(|panic| {
             let why = panic
                 .downcast_ref::<String>()
                 .cloned()
@@ -51,10 +92,10 @@ fn devices_converge_and_nothing_is_lost() {
     let count = number("VAULTFS_SIM_SEEDS").unwrap_or(if first.is_some() { 1 } else { 50 });
     let first = first.unwrap_or(1);
     let mut failures = Vec::new();
-    let mut calls = 0;
+    let mut reach = Reach::default();
     for seed in first..first + count {
         match run(seed) {
-            Ok(made) => calls += made,
+            Ok(reached) => reach.add(reached),
             Err(report) => {
                 let line = report.lines().last().unwrap_or_default().to_owned();
                 println!("---- seed {seed}\n{report}\nreplay: scripts/simulate.sh engine --seed {seed}\n");
@@ -62,6 +103,14 @@ fn devices_converge_and_nothing_is_lost() {
             }
         }
     }
+    for (cell, count) in &reach.cells {
+        println!("{count:>10}  {cell}");
+    }
+    let calls = reach.calls;
     println!("{count} seeds from {first}, {calls} provider calls, {} failed: {failures:?}", failures.len());
     assert!(failures.is_empty(), "{} of {count} seeds failed", failures.len());
+    if count >= 50 {
+        let missed: Vec<_> = WANTED.iter().filter(|cell| !reach.cells.contains_key(*cell)).collect();
+        assert!(missed.is_empty(), "never reached: {missed:?}");
+    }
 }

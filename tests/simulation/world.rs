@@ -205,8 +205,14 @@ impl World {
             70..82 => self.web_user(),
             82..92 => {
                 let offline = !self.devices[who].provider.is_offline();
-                self.note(format!("device{who} offline {offline}"));
-                self.devices[who].provider.set_offline(offline);
+                // Now and then everybody at once: what follows is concurrent.
+                let everybody = self.chance(0.3);
+                self.note(format!("device{who} (everybody: {everybody}) offline {offline}"));
+                for (index, device) in self.devices.iter().enumerate() {
+                    if everybody || index == who {
+                        device.provider.set_offline(offline);
+                    }
+                }
             }
             _ => self.restart(who).await,
         }

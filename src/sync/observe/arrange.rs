@@ -8,7 +8,7 @@ use super::super::trees::remote_kind;
 use super::fold::Batch;
 use crate::catalog::{RemoteBody, RemoteRow, Result, View};
 use crate::provider::{Capabilities, EntryBody, RemoteEntry};
-use crate::types::{NameKey, NodeId, RemoteId};
+use crate::types::{NameKey, NameRules, NodeId, RemoteId};
 
 /// What a batch means for R.
 #[derive(Debug, Default)]
@@ -21,6 +21,38 @@ pub(crate) struct Arrangement {
     pub(crate) doubts: BTreeSet<RemoteId>,
     /// What the provider told that cannot be stored, for people.
     pub(crate) problems: Vec<String>,
+}
+
+impl Arrangement {
+    /// Takes out what only adds: new entries at free places, in folders that R has or gets before. Order is kept.
+    pub(crate) fn take_additions(
+        &mut self,
+        view: &View<'_>,
+        names: &NameRules,
+    ) -> Result<Vec<(RemoteEntry, Identity)>> {
+        let (mut additions, mut rest) = (Vec::new(), Vec::new());
+        let mut added = BTreeSet::new();
+        for (entry, identity) in std::mem::take(&mut self.placed) {
+            let is_addition = identity == Identity::New
+                && match &entry.parent {
+                    Some(parent) if added.contains(parent) => true,
+                    Some(parent) => match node_of_rid(view, parent)? {
+                        Some(folder) => view.remote_by_key(folder, &names.key(&entry.name))?.is_none(),
+                        None => false,
+                    },
+                    None => false,
+                }
+                && view.remote_by_rid(&entry.id)?.is_none();
+            if is_addition {
+                added.insert(entry.id.clone());
+                additions.push((entry, identity));
+            } else {
+                rest.push((entry, identity));
+            }
+        }
+        self.placed = rest;
+        Ok(additions)
+    }
 }
 
 /// Which node an entry is.

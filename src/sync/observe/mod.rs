@@ -12,5 +12,5 @@ mod fold;
 mod tests;
 
 pub(crate) use apply::apply;
-pub(crate) use arrange::arrange;
+pub(crate) use arrange::{Arrangement, arrange};
 pub(crate) use fold::{Batch, fold};
