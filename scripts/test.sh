@@ -24,11 +24,11 @@ stage_unit() {
 
 stage_macos() { scripts/check-macos.sh -- --lib --bins; }
 stage_simulate() {
-  scripts/simulate.sh planner --cases 100000
-  scripts/simulate.sh engine --seeds 500
+  scripts/simulate.sh planner --cases 50000
+  scripts/simulate.sh engine --seeds 150
 }
 stage_conformance() { need_fuse; scripts/conformance.sh; }
-stage_kill() { need_fuse; scripts/killloop.sh 20; }
+stage_kill() { need_fuse; scripts/killloop.sh 30; }
 
 need_build
 stages=("$@")

@@ -16,6 +16,8 @@ fn sh(folder: &Path, script: &str) -> String {
 #[test]
 fn git_works_and_stays_clean_over_the_upload() {
     let device = Device::new("programs");
+    // Collecting garbage deletes most of a small repository: here that is no accident.
+    device.ok(["config", "set", "sync.delete_guard_nodes", "100000"]);
     let mnt = device.mount_local(&device.path("remote"));
     sh(
         &mnt,
