@@ -1,7 +1,7 @@
 //! The command line: parse, ask the daemon, print.
 //!
 //! A client of the control API like any other; what it knows of vaults it was told. Each command is a file under
-//! [`commands`]; the flag table is [`args`], the only place that prints is [`output`].
+//! `commands`; the flag table is [`args`], the only place that prints is [`output`].
 
 pub mod args;
 mod commands;

@@ -5,7 +5,7 @@
 //! close, remove the socket, release the lock. A second request to stop ends the process at once; everything acknowledged is on
 //! disk by then, as after any crash.
 //!
-//! [`vault`] is the only file that knows every module.
+//! `vault` is the only file that knows every module.
 
 mod blocking;
 mod housekeeping;
