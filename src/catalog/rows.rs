@@ -168,7 +168,7 @@ pub struct StagedRow {
 pub struct Attempt {
     /// For which node. It cannot be forgotten while the outcome is open.
     pub node: NodeId,
-    /// The file whose next version is stored; `None` if something new is made.
+    /// The file whose next version is stored, or the entry that is moved; `None` if something new is made.
     pub over: Option<RemoteId>,
     /// Folder.
     pub parent: RemoteId,
@@ -186,6 +186,8 @@ pub enum Made {
     Folder,
     /// A link to this target.
     Symlink(String),
+    /// Nothing: the entry named by `over` is moved to the place.
+    Moved,
     /// A file version with these bytes.
     File {
         /// Bytes.

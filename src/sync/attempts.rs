@@ -62,6 +62,9 @@ impl Engine {
                 Err(error) => return Err(error.into()),
             }
         }
+        if attempt.made == Made::Moved {
+            return Ok(None);
+        }
         match self.provider.find(&attempt.parent, &attempt.name).await {
             Ok(found) => Ok(found),
             Err(error) if error.kind == ErrorKind::NotFound => Ok(None),
@@ -74,6 +77,7 @@ impl Engine {
             (Made::Folder, EntryBody::Folder) => Ok(true),
             (Made::Symlink(wanted), EntryBody::Symlink { target }) => Ok(wanted == target),
             (Made::File { size, hash }, EntryBody::File { .. }) => self.holds(entry, *size, *hash).await,
+            (Made::Moved, _) => Ok(entry.parent.as_ref() == Some(&attempt.parent) && entry.name == attempt.name),
             (Made::Folder | Made::Symlink(_) | Made::File { .. }, _) => Ok(false),
         }
     }
@@ -84,14 +88,18 @@ impl Engine {
         if let (EntryBody::File { hash: told, .. }, Made::File { hash, .. }) = (&mut entry.body, &attempt.made) {
             told.get_or_insert(*hash);
         }
-        let body = synced_body(&entry);
+        let (body, moved) = (synced_body(&entry), attempt.made == Made::Moved);
         let mut batch = Batch::looked_at([entry]);
         batch.owners.insert(rid.clone(), node);
         self.fresh.mark(&rid, self.clock.monotonic());
         self.observe(batch, Freeze::Yes, |txn, _| {
             let Some(remote) = txn.remote(node)?.filter(|row| row.rid == rid) else { return Ok(()) };
-            txn.put_synced(&SyncedRow { node, parent: remote.parent, name: remote.name, body: body.clone() })?;
-            if let SyncedBody::File(version) = &body {
+            // A move changes the place alone: what was agreed on about the content stays.
+            let agreed = if moved { txn.synced(node)?.map(|row| row.body) } else { None };
+            let body = agreed.unwrap_or_else(|| body.clone());
+            let row = SyncedRow { node, parent: remote.parent, name: remote.name, body };
+            txn.put_synced(&row)?;
+            if let (SyncedBody::File(version), false) = (&row.body, moved) {
                 rebase(txn, node, version)?;
             }
             agree(txn, self.names(), node)?;

@@ -137,8 +137,17 @@ impl Engine {
     async fn move_remote(&self, node: NodeId, expected: &Sides, place: Place) -> Result<Outcome> {
         let Some(rid) = expected.remote.as_ref().and_then(|side| side.rid.clone()) else { return Ok(Outcome::Stale) };
         let Some(parent) = self.parent_rid(&place)? else { return Ok(Outcome::Stale) };
-        match self.provider.relocate(&rid, &parent, &place.name).await {
-            Ok(entry) => self.record_place(node, expected, entry).await,
+        self.begin_attempt(node, Some(&rid), &parent, &place, Made::Moved)?;
+        let answer = self.provider.relocate(&rid, &parent, &place.name).await;
+        if answer.as_ref().is_err_and(|error| error.kind != ErrorKind::Ambiguous) {
+            self.end_attempt(node)?;
+        }
+        match answer {
+            Ok(entry) => {
+                let outcome = self.record_place(node, expected, entry).await?;
+                self.end_attempt(node)?;
+                Ok(outcome)
+            }
             Err(error) if error.kind == ErrorKind::Exists => {
                 self.refresh(&rid).await?;
                 self.refresh_place(&parent, &place.name).await?;
