@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
-# Sets up what is missing and runs every check of a change.
+# Sets up what is missing and runs every check of a change: lints, all tests (generated cases, simulated clouds, real mounts and
+# kills among them), and the public file system suites.
 #
-#   scripts/test.sh             everything
-#   scripts/test.sh STAGE ...   only these: lint unit macos simulate conformance kill
+#   scripts/test.sh             lint unit conformance
+#   scripts/test.sh STAGE ...   only these; also: macos simulate kill
 #
-# Longer runs of the same checks: scripts/simulate.sh, scripts/conformance.sh, scripts/killloop.sh.
+# The further stages are longer runs, and the check of the Apple targets, which downloads a second compiler.
 . "$(dirname "$0")/lib.sh"
 
 stage_lint() {
@@ -32,7 +33,7 @@ stage_kill() { need_fuse; scripts/killloop.sh 30; }
 
 need_build
 stages=("$@")
-[ ${#stages[@]} -gt 0 ] || stages=(lint unit macos simulate conformance kill)
+[ ${#stages[@]} -gt 0 ] || stages=(lint unit conformance)
 for stage in "${stages[@]}"; do
   declare -F "stage_$stage" >/dev/null || die "unknown stage: $stage" "one of: lint unit macos simulate conformance kill"
   started=$SECONDS

@@ -30,7 +30,7 @@ fn setting(name: &str, default: u64) -> u64 {
 
 #[test]
 fn nothing_acknowledged_is_lost_by_kills() {
-    let (kills, seed) = (setting("VAULTFS_KILLS", 6), setting("VAULTFS_SEED", 1));
+    let (kills, seed) = (setting("VAULTFS_KILLS", 2), setting("VAULTFS_SEED", 1));
     let device = Device::new("killed");
     let remote = device.path("remote");
     let mnt = device.mount_local(&remote);
