@@ -53,6 +53,31 @@ impl Engine {
         Ok(())
     }
 
+    /// The feed may tell of what a call under way has made before its answer is recorded: such an entry belongs to the node that
+    /// the call is for.
+    pub(super) fn claim_attempts(&self, batch: &mut Batch) -> Result<()> {
+        let attempts = self.catalog.read(|view| view.attempts())?;
+        for attempt in attempts.into_iter().filter(|attempt| attempt.over.is_none()) {
+            let made = batch.present.values().find(|entry| {
+                let is_kind = match (&attempt.made, &entry.body) {
+                    (Made::Folder, EntryBody::Folder) => true,
+                    (Made::Symlink(wanted), EntryBody::Symlink { target }) => wanted == target,
+                    (Made::File { size, .. }, EntryBody::File { size: told, .. }) => size == told,
+                    (Made::Folder | Made::Symlink(_) | Made::File { .. } | Made::Moved, _) => false,
+                };
+                is_kind && entry.parent.as_ref() == Some(&attempt.parent) && entry.name == attempt.name
+            });
+            if let Some(rid) = made.map(|entry| entry.id.clone())
+                && self
+                    .catalog
+                    .read(|view| Ok(view.remote_by_rid(&rid)?.is_none() && view.remote(attempt.node)?.is_none()))?
+            {
+                batch.owners.insert(rid, attempt.node);
+            }
+        }
+        Ok(())
+    }
+
     /// What is now where the attempt would have put its outcome.
     async fn found_of(&self, attempt: &Attempt) -> Result<Option<RemoteEntry>> {
         if let Some(rid) = &attempt.over {

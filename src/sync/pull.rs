@@ -78,7 +78,8 @@ impl Engine {
             last_full: if run.full { Some(now) } else { feed.last_full },
             last_pull: Some(now),
         };
-        let batch = self.catalog.read(|view| observe::fold(view, &names, run.changes, run.full))?;
+        let mut batch = self.catalog.read(|view| observe::fold(view, &names, run.changes, run.full))?;
+        self.claim_attempts(&mut batch)?;
         let stored = self.observe(batch, Freeze::No, |txn, _| Ok(txn.set_feed(&feed)?));
         stored.await.map(|(changed, ())| changed)
     }
