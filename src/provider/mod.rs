@@ -7,6 +7,7 @@
 //! - Ids and revisions are opaque and compared for equality only.
 //! - Nothing that a provider returns is trusted: names are checked [`EntryName`]s, sizes are limits, order is not promised.
 
+mod auth;
 mod capabilities;
 mod entry;
 mod error;
@@ -21,6 +22,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 
+pub use auth::{AccessTokens, StaticToken};
 pub use capabilities::{Capabilities, ChangeFeed, Limits};
 pub use entry::{Change, ChangePage, Cursor, EntryBody, RemoteEntry, Space};
 pub use error::{ErrorKind, ProviderError};

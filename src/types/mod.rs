@@ -7,12 +7,14 @@ pub mod hash;
 pub mod ids;
 pub mod name;
 pub mod ranked_lock;
+pub mod secret;
 pub mod units;
 
 pub use clock::{Clock, SystemClock, Timestamp};
 pub use hash::{ContentHash, ContentHasher, HashKind};
 pub use ids::{HandleNo, InodeNo, NodeId, RemoteId, Revision, StagedId, VaultId};
 pub use name::{EntryName, NameError, NameKey, NameRules};
+pub use secret::Secret;
 pub use units::{BLOCK_BYTES, BlockIndex, BlockRun, ByteRange};
 
 /// What a node is. A node never changes its kind: a file that becomes a folder is another node.
