@@ -15,9 +15,9 @@ use fuser::{
     ReplyEntry, ReplyLseek, ReplyOpen, ReplyStatfs, ReplyWrite, ReplyXattr, Request, TimeOrNow, WriteFlags,
 };
 
-use super::convert;
+use super::{convert, platform};
 use crate::types::{ByteRange, HandleNo};
-use crate::vfs::{DirEntry, FsError, NewEntry, OpenIntent, Owner, RenameMode, SetAttr, Stat, VaultFs, XattrMode};
+use crate::vfs::{DirEntry, FsError, NewEntry, OpenIntent, Owner, SetAttr, Stat, VaultFs, XattrMode};
 
 /// How long the kernel keeps entries and attributes: for good. Whatever changes them tells the kernel.
 const TTL: Duration = Duration::from_secs(365 * 24 * 3600);
@@ -32,11 +32,13 @@ const CONGESTION_THRESHOLD: u16 = 48;
 /// Serves one vault to the kernel.
 pub(super) struct Adapter {
     vfs: Arc<VaultFs>,
+    /// What the kernel offers of [`platform::CAPABILITIES`].
+    granted: InitFlags,
 }
 
 impl Adapter {
     pub(super) fn new(vfs: Arc<VaultFs>) -> Self {
-        Self { vfs }
+        Self { vfs, granted: InitFlags::empty() }
     }
 }
 
@@ -94,18 +96,10 @@ fn handle(fh: FileHandle) -> HandleNo {
 
 impl fuser::Filesystem for Adapter {
     fn init(&mut self, _request: &Request, config: &mut KernelConfig) -> std::io::Result<()> {
-        for wanted in [
-            InitFlags::FUSE_PARALLEL_DIROPS,
-            InitFlags::FUSE_ATOMIC_O_TRUNC,
-            InitFlags::FUSE_DO_READDIRPLUS,
-            InitFlags::FUSE_READDIRPLUS_AUTO,
-            InitFlags::FUSE_CACHE_SYMLINKS,
-            InitFlags::FUSE_NO_OPENDIR_SUPPORT,
-            InitFlags::FUSE_EXPLICIT_INVAL_DATA,
-            InitFlags::FUSE_ASYNC_DIO,
-        ] {
-            if let Err(missing) = config.add_capabilities(wanted) {
-                tracing::debug!(?missing, "the kernel does not offer this; going on without it");
+        for wanted in platform::CAPABILITIES {
+            match config.add_capabilities(*wanted) {
+                Ok(()) => self.granted |= *wanted,
+                Err(missing) => tracing::debug!(?missing, "the kernel does not offer this; going on without it"),
             }
         }
         // Each setter answers the nearest value that the kernel allows; any of them serves.
@@ -176,9 +170,9 @@ impl fuser::Filesystem for Adapter {
         reply: ReplyEntry,
     ) {
         let owner = owner(request, mode, umask);
-        let made = match mode & libc::S_IFMT {
-            libc::S_IFREG | 0 => self.vfs.make_closed_file(convert::ino(parent), name, owner),
-            file_type => self.vfs.make(convert::ino(parent), name, owner, NewEntry::Special { file_type, rdev }),
+        let made = match convert::special(mode) {
+            None => self.vfs.make_closed_file(convert::ino(parent), name, owner),
+            Some(file_type) => self.vfs.make(convert::ino(parent), name, owner, NewEntry::Special { file_type, rdev }),
         };
         reply_entry("mknod", parent, made, reply);
     }
@@ -222,13 +216,7 @@ impl fuser::Filesystem for Adapter {
         flags: RenameFlags,
         reply: ReplyEmpty,
     ) {
-        let mode = if flags == RenameFlags::empty() {
-            RenameMode::Replace
-        } else if flags == RenameFlags::RENAME_NOREPLACE {
-            RenameMode::NoReplace
-        } else if flags == RenameFlags::RENAME_EXCHANGE {
-            RenameMode::Exchange
-        } else {
+        let Some(mode) = platform::rename_mode(flags) else {
             return reply.error(Errno::EINVAL);
         };
         let renamed = self.vfs.rename(convert::ino(parent), name, convert::ino(newparent), newname, mode);
@@ -322,8 +310,12 @@ impl fuser::Filesystem for Adapter {
     }
 
     fn opendir(&self, _request: &Request, _ino: INodeNo, _flags: OpenFlags, reply: ReplyOpen) {
-        // Folders need no handle: the kernel stops asking and caches listings by itself.
-        reply.error(Errno::ENOSYS);
+        // Folders need no handle: a kernel that takes this for an answer stops asking and caches listings by itself.
+        if self.granted.contains(InitFlags::FUSE_NO_OPENDIR_SUPPORT) {
+            reply.error(Errno::ENOSYS);
+        } else {
+            reply.opened(FileHandle(0), FopenFlags::empty());
+        }
     }
 
     fn readdir(&self, _request: &Request, ino: INodeNo, _fh: FileHandle, offset: u64, mut reply: ReplyDirectory) {
@@ -431,9 +423,8 @@ impl fuser::Filesystem for Adapter {
     }
 
     fn lseek(&self, _request: &Request, ino: INodeNo, fh: FileHandle, offset: i64, whence: i32, reply: ReplyLseek) {
-        const SEEK_DATA: i32 = 3;
         let Ok(offset) = u64::try_from(offset) else { return reply.error(Errno::ENXIO) };
-        let found = self.vfs.seek(handle(fh), offset, whence == SEEK_DATA);
+        let found = self.vfs.seek(handle(fh), offset, whence == libc::SEEK_DATA);
         match found.map(i64::try_from) {
             Ok(Ok(found)) => reply.offset(found),
             Ok(Err(_)) => reply.error(Errno::EOVERFLOW),

@@ -8,6 +8,13 @@ use crate::vfs::{FsError, SetTime, Stat};
 /// Size of blocks that applications should read and write in.
 const PREFERRED_IO_BYTES: u32 = 64 * 1024;
 
+/// File type bits of a mode, which POSIX systems agree on; libc gives them another integer type on each.
+const TYPE_BITS: u32 = 0o170_000;
+const PIPE: u32 = 0o010_000;
+const CHARACTER_DEVICE: u32 = 0o020_000;
+const BLOCK_DEVICE: u32 = 0o060_000;
+const REGULAR: u32 = 0o100_000;
+
 pub(super) fn errno(error: &FsError) -> Errno {
     Errno::from_i32(error.errno())
 }
@@ -21,12 +28,20 @@ pub(super) fn file_type(kind: NodeKind, special: u32) -> FileType {
         NodeKind::File => FileType::RegularFile,
         NodeKind::Folder => FileType::Directory,
         NodeKind::Symlink => FileType::Symlink,
-        NodeKind::Special => match special & libc::S_IFMT {
-            libc::S_IFIFO => FileType::NamedPipe,
-            libc::S_IFCHR => FileType::CharDevice,
-            libc::S_IFBLK => FileType::BlockDevice,
+        NodeKind::Special => match special & TYPE_BITS {
+            PIPE => FileType::NamedPipe,
+            CHARACTER_DEVICE => FileType::CharDevice,
+            BLOCK_DEVICE => FileType::BlockDevice,
             _ => FileType::Socket,
         },
+    }
+}
+
+/// The type bits of a pipe, socket or device; `None` for an ordinary file, which may also have no bits at all.
+pub(super) fn special(mode: u32) -> Option<u32> {
+    match mode & TYPE_BITS {
+        REGULAR | 0 => None,
+        special => Some(special),
     }
 }
 

@@ -76,11 +76,6 @@ pub struct MountedVault {
     notices: Option<JoinHandle<()>>,
 }
 
-/// Threads that answer the kernel: between 4 and 8. Four stream more than twice as fast as one (`reference/fuse.md` 7.5).
-fn threads() -> usize {
-    std::thread::available_parallelism().map_or(4, |cores| cores.get().clamp(4, 8))
-}
-
 impl MountedVault {
     /// Mounts a vault on an empty folder and returns once it answers. A dead mount of ours at that place is taken away first.
     pub fn mount(vfs: Arc<VaultFs>, dir: &Path, options: &MountOptions) -> Result<Self, MountError> {
@@ -105,7 +100,7 @@ impl MountedVault {
             Access::Owner => SessionACL::Owner,
             Access::All => SessionACL::All,
         };
-        config.n_threads = Some(threads());
+        config.n_threads = Some(platform::threads());
         let session = fuser::spawn_mount(Adapter::new(Arc::clone(&vfs)), &dir, &config).map_err(system("mount"))?;
         let (invalidator, notices) = Invalidator::start(session.notifier()).map_err(system("mount"))?;
         vfs.set_notices(Arc::new(invalidator));
