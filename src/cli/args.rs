@@ -177,6 +177,9 @@ pub enum DaemonCommand {
         #[arg(long, hide = true)]
         detached: bool,
     },
+    /// Run it in the background, and again if something kills it
+    #[command(hide = true)]
+    Supervise,
     /// Is it running?
     Status,
     /// Unmount everything and end it; what is queued stays queued

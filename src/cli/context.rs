@@ -1,5 +1,6 @@
 //! What every command has at hand: where the folders are, how to print, and the way to the daemon.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use super::args::GlobalArgs;
@@ -91,15 +92,23 @@ impl Context {
     }
 
     async fn start(&self, client: &Client) -> Result {
-        let program = std::env::current_exe().map_err(|error| CliError::io("cannot find this program", &error))?;
+        let program = program()?;
         self.paths
             .create()
             .map_err(|error| Problem::new(ErrorCode::Io, "cannot make the folders of vaultfs").because(&error))?;
-        let mut arguments = ["daemon", "run", "--detached"].map(str::to_owned).to_vec();
-        for (key, value) in &self.flags {
-            arguments.extend([format!("--{}", key.replace('_', "-")), value.clone()]);
-        }
+        let mut arguments = ["daemon", "supervise"].map(str::to_owned).to_vec();
+        arguments.extend(self.flag_arguments());
         start::start(client, &program, &arguments, &self.paths.state().join(STDERR_NAME)).await?;
         Ok(())
     }
+
+    /// The settings of this command line, for another one of this program.
+    pub(super) fn flag_arguments(&self) -> impl Iterator<Item = String> {
+        self.flags.iter().flat_map(|(key, value)| [format!("--{}", key.replace('_', "-")), value.clone()])
+    }
+}
+
+/// Where this program is.
+pub(super) fn program() -> Result<PathBuf> {
+    std::env::current_exe().map_err(|error| CliError::io("cannot find this program", &error))
 }

@@ -18,6 +18,7 @@ mod problems;
 mod run;
 mod service;
 pub mod signals;
+pub mod supervisor;
 pub mod tasks;
 mod vault;
 mod vault_set;

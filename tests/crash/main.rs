@@ -37,14 +37,14 @@ fn nothing_acknowledged_is_lost_by_kills() {
     let mut workload = Workload::new(mnt, seed);
     let mut chance = StdRng::seed_from_u64(seed ^ 0x6b69_6c6c);
     for kill in 0..kills {
-        let pid = device.daemon_pid();
+        let processes = device.daemon_processes();
         let (stop, stopped) = mpsc::channel::<()>();
         // How much work is done before the kill is part of the seed; where inside an operation it strikes is up to the machine.
         let delay = Duration::from_micros(chance.random_range(0..400_000));
         let killer = std::thread::spawn(move || {
             let interrupted = stopped.recv_timeout(delay);
             assert!(interrupted.is_err(), "the workload ended before the kill");
-            assert!(std::process::Command::new("kill").args(["-9", &pid.to_string()]).status().unwrap().success());
+            processes.into_iter().for_each(support::kill);
         });
         let done = workload.run_until_the_mount_dies();
         drop(stop);

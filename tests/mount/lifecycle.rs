@@ -3,7 +3,7 @@
 use std::fs;
 use std::time::{Duration, Instant};
 
-use crate::support::Device;
+use crate::support::{Device, eventually, kill};
 
 /// Runs a command that must fail, and returns what it said.
 fn refused(device: &Device, arguments: &[&std::ffi::OsStr]) -> (i32, String) {
@@ -48,6 +48,23 @@ fn a_dead_mount_is_cleared_and_the_vault_is_there_again() {
     assert!(started.elapsed() < Duration::from_secs(1));
     let mnt = device.mount();
     assert_eq!(fs::read_to_string(mnt.join("file")).unwrap(), "text");
+}
+
+#[test]
+fn a_killed_daemon_comes_back_by_itself_and_so_does_the_mount() {
+    let device = Device::new("lifecycle");
+    let mnt = device.mount_local(&device.path("remote"));
+    fs::write(mnt.join("file"), "text").unwrap();
+    for _ in 0..2 {
+        let [supervisor, daemon] = device.daemon_processes();
+        kill(daemon);
+        // Nothing is asked of vaultfs: an application that tries again finds its files (promise P17).
+        eventually("the mount answers again", || fs::read_to_string(mnt.join("file")).is_ok_and(|text| text == "text"));
+        let [same, other] = device.daemon_processes();
+        assert!(supervisor == same && daemon != other, "{supervisor} {daemon}, {same} {other}");
+    }
+    device.ok(["daemon", "stop"]);
+    assert_eq!(fs::read_dir(&mnt).unwrap().count(), 0, "unmounted, and it stays so");
 }
 
 #[test]
@@ -101,7 +118,7 @@ fn all_vaults_are_folders_of_one_folder() {
     }
     device.ok(["mount".as_ref(), "--all".as_ref(), device.mnt().as_os_str()]);
     for vault in ["Personal", "Work"] {
-        crate::support::eventually("the vault's files", || {
+        eventually("the vault's files", || {
             fs::read_to_string(device.mnt().join(vault).join("in")).is_ok_and(|text| text == vault)
         });
     }

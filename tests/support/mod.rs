@@ -107,10 +107,17 @@ impl Device {
         status["pid"].as_u64().and_then(|pid| u32::try_from(pid).ok()).unwrap_or_else(|| panic!("no pid in {status}"))
     }
 
-    /// Kills the daemon as a power cut of its process would.
+    /// The daemon's processes: the one that would start it again, then itself.
+    pub(crate) fn daemon_processes(&self) -> [u32; 2] {
+        let daemon = self.daemon_pid();
+        let status = std::fs::read_to_string(format!("/proc/{daemon}/status")).unwrap();
+        let parent = status.lines().find_map(|line| line.strip_prefix("PPid:")).unwrap().trim().parse().unwrap();
+        [parent, daemon]
+    }
+
+    /// Kills the daemon for good.
     pub(crate) fn kill_daemon(&self) {
-        let pid = self.daemon_pid();
-        assert!(Command::new("kill").args(["-9", &pid.to_string()]).status().unwrap().success());
+        self.daemon_processes().into_iter().for_each(kill);
         self.await_death();
     }
 
@@ -142,6 +149,11 @@ impl Drop for Device {
         drop(self.run(["daemon", "stop"]));
         drop(Command::new("fusermount3").args(["-u", "-z", "-q"]).arg(self.mnt()).output());
     }
+}
+
+/// `kill -9`.
+pub(crate) fn kill(process: u32) {
+    assert!(Command::new("kill").args(["-9", &process.to_string()]).status().unwrap().success());
 }
 
 /// Waits until `check` holds; panics with `what` after ten seconds.

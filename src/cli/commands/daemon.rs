@@ -1,10 +1,12 @@
 //! `daemon run|status|stop`
 
 use crate::cli::args::DaemonCommand;
-use crate::cli::context::Context;
+use crate::cli::context::{Context, program};
 use crate::cli::error::{CliError, Result};
 use crate::control::client::start::READY_LINE;
-use crate::control::protocol::{DaemonStatus, ErrorBody, StopReport, VaultFilter};
+use crate::control::protocol::{DaemonStatus, ErrorBody, ErrorCode, Problem, StopReport, VaultFilter};
+use crate::daemon::supervisor;
+use crate::telemetry::logging::{self, LogOutput};
 
 /// `daemon run`: the daemon itself, in this process.
 pub(super) fn run(context: &Context, detached: bool) -> Result {
@@ -24,11 +26,25 @@ pub(super) fn run(context: &Context, detached: bool) -> Result {
     Ok(result?)
 }
 
+/// `daemon supervise`: what a command starts in the background.
+pub(super) fn supervise(context: &Context) -> Result {
+    // Its few messages go where those of a daemon go that cannot write its log.
+    logging::init("info", false, &LogOutput::Stderr)
+        .map_err(|error| Problem::new(ErrorCode::Io, "cannot log").because(&error))?;
+    let program = program()?;
+    let code = supervisor::run(|| {
+        let mut daemon = std::process::Command::new(&program);
+        daemon.args(["daemon", "run", "--detached"]).args(context.flag_arguments());
+        daemon
+    })?;
+    if code == 0 { Ok(()) } else { Err(CliError::Quiet(code)) }
+}
+
 /// `daemon status` and `daemon stop`: of a daemon that runs; none is started for them.
 pub(super) async fn ask(context: &Context, command: DaemonCommand) -> Result {
     let daemon = context.running_daemon().await?;
     match command {
-        DaemonCommand::Run { .. } => Ok(()),
+        DaemonCommand::Run { .. } | DaemonCommand::Supervise => Ok(()),
         DaemonCommand::Status => {
             let status: DaemonStatus = daemon.get("daemon", &VaultFilter::default()).await?;
             context.output.answer(&status, |status| show(context, status))

@@ -33,6 +33,7 @@ pub(super) fn run(context: &Context, command: Command) -> Result {
     match command {
         // The daemon brings its own, larger runtime; the local ones need none.
         Command::Daemon { command: DaemonCommand::Run { detached } } => daemon::run(context, detached),
+        Command::Daemon { command: DaemonCommand::Supervise } => daemon::supervise(context),
         Command::Completions { shell } => completions::run(context, shell),
         Command::Man { dir } => man::run(context, &dir),
         Command::Config { command } => config::run(context, command),
