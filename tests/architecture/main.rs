@@ -6,6 +6,8 @@
     reason = "a test that cannot go on fails, and nobody outside uses a test crate"
 )]
 
+mod promises;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
