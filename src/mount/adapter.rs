@@ -77,12 +77,11 @@ fn reply_xattr(operation: &'static str, ino: INodeNo, result: Result<Vec<u8>, Fs
     }
 }
 
-fn intent(access: OpenAccMode, flags: i32) -> OpenIntent {
-    let truncate = flags & libc::O_TRUNC != 0;
-    match access {
-        OpenAccMode::O_RDONLY => OpenIntent { read: true, write: false, truncate },
-        OpenAccMode::O_WRONLY => OpenIntent { read: false, write: true, truncate },
-        OpenAccMode::O_RDWR => OpenIntent { read: true, write: true, truncate },
+fn intent(flags: OpenFlags) -> OpenIntent {
+    match flags.acc_mode() {
+        OpenAccMode::O_RDONLY => OpenIntent { read: true, write: false },
+        OpenAccMode::O_WRONLY => OpenIntent { read: false, write: true },
+        OpenAccMode::O_RDWR => OpenIntent { read: true, write: true },
     }
 }
 
@@ -224,7 +223,7 @@ impl fuser::Filesystem for Adapter {
     }
 
     fn open(&self, _request: &Request, ino: INodeNo, flags: OpenFlags, reply: ReplyOpen) {
-        match self.vfs.open(convert::ino(ino), intent(flags.acc_mode(), flags.0)) {
+        match self.vfs.open(convert::ino(ino), intent(flags)) {
             Ok(handle) => reply.opened(FileHandle(handle.0), FopenFlags::FOPEN_KEEP_CACHE),
             Err(error) => reply.error(failed("open", ino, &error)),
         }
@@ -240,8 +239,9 @@ impl fuser::Filesystem for Adapter {
         flags: i32,
         reply: ReplyCreate,
     ) {
-        let intent = intent(OpenFlags(flags).acc_mode(), flags & !libc::O_TRUNC);
-        match self.vfs.create(convert::ino(parent), name, owner(request, mode, umask), intent) {
+        let created =
+            self.vfs.create(convert::ino(parent), name, owner(request, mode, umask), intent(OpenFlags(flags)));
+        match created {
             Ok((stat, handle)) => {
                 let fh = FileHandle(handle.0);
                 reply.created(&TTL, &convert::attr(&stat), GENERATION, fh, FopenFlags::FOPEN_KEEP_CACHE);

@@ -8,9 +8,11 @@ use super::table::Row;
 use crate::vfs::RenameMode;
 
 /// What the kernel is asked for; it may lack some.
+///
+/// Not `FUSE_ATOMIC_O_TRUNC`: with it the open itself cuts the file, and only then does the kernel find that the file is a program that
+/// runs and refuse with `ETXTBSY`.
 pub(super) const CAPABILITIES: &[InitFlags] = &[
     InitFlags::FUSE_PARALLEL_DIROPS,
-    InitFlags::FUSE_ATOMIC_O_TRUNC,
     InitFlags::FUSE_DO_READDIRPLUS,
     InitFlags::FUSE_READDIRPLUS_AUTO,
     InitFlags::FUSE_CACHE_SYMLINKS,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::handles::{FileState, OpenContent};
 use super::wait::{Done, Step};
-use super::{FsError, OpenFile, Result, VaultFs, arc_file};
+use super::{FsError, OpenFile, OpenIntent, Result, VaultFs, arc_file};
 use crate::catalog::{Attr, LocalContent, LocalRow};
 use crate::types::{HandleNo, InodeNo, NodeKind, Timestamp};
 
@@ -55,6 +55,9 @@ const SPARSE_FROM_BYTES: u64 = 1024 * 1024;
 
 /// Largest file: what a signed 64-bit offset can address.
 pub(super) const MAX_FILE_BYTES: u64 = i64::MAX as u64;
+
+/// How a file is opened for the moment of a truncation.
+const FOR_TRUNCATE: OpenIntent = OpenIntent { read: false, write: true };
 
 impl VaultFs {
     /// `stat` of an inode, open or not, with or without a name.
@@ -109,33 +112,34 @@ impl VaultFs {
         let Some(size) = set.size else {
             return done(self.set_attributes(ino, set));
         };
-        let file = match self.file_for_truncate(ino, handle) {
-            Ok(file) => file,
+        // A handle of its own if the caller has none: whoever opens the file meanwhile shares its state.
+        let opened = match handle {
+            Some(handle) => Ok((handle, None)),
+            None => self.open(ino, FOR_TRUNCATE).map(|handle| (handle, Some(handle))),
+        };
+        let (handle, to_close) = match opened {
+            Ok(opened) => opened,
+            Err(error) => return done(Err(error)),
+        };
+        let file = match self.handle(handle) {
+            Ok(handle) if handle.writable => handle.file,
+            Ok(_) => return done(Err(FsError::BadHandle)),
             Err(error) => return done(Err(error)),
         };
         let vfs = Arc::clone(self);
         self.with_blocks(
             Arc::clone(&file),
             move |vfs| vfs.truncate_step(&file, size),
-            Box::new(move |truncated| done(truncated.and_then(|()| vfs.set_attributes(ino, set)))),
+            Box::new(move |truncated| {
+                let only_size = set == SetAttr { size: set.size, ..SetAttr::default() };
+                let rest = |()| if only_size { vfs.getattr(ino) } else { vfs.set_attributes(ino, set) };
+                let outcome = truncated.and_then(rest);
+                if let Some(handle) = to_close {
+                    vfs.release(handle);
+                }
+                done(outcome);
+            }),
         );
-    }
-
-    /// The open file of an inode, opened for the moment of a truncation if nobody has it open.
-    fn file_for_truncate(&self, ino: InodeNo, handle: Option<HandleNo>) -> Result<Arc<OpenFile>> {
-        if let Some(handle) = handle {
-            let handle = self.handle(handle)?;
-            return if handle.writable { Ok(handle.file) } else { Err(FsError::BadHandle) };
-        }
-        if let Some(file) = arc_file(&self.open, ino) {
-            return Ok(file);
-        }
-        let row = self.row(ino)?;
-        match row.kind {
-            NodeKind::File => Ok(Arc::new(OpenFile::new(&row, self.open_content(&row)))),
-            NodeKind::Folder => Err(FsError::IsFolder),
-            NodeKind::Symlink | NodeKind::Special => Err(FsError::Invalid("only files have a size that can be set")),
-        }
     }
 
     /// Cuts or grows an open file, and stores the outcome.

@@ -14,7 +14,7 @@ use crate::vaults::layout::FolderKind;
 
 /// Manifests are small; a larger file of that name is not one.
 const MAX_MANIFEST_BYTES: u64 = 8 * 1024 * 1024;
-const WRITE: OpenIntent = OpenIntent { read: true, write: true, truncate: true };
+const WRITE: OpenIntent = OpenIntent { read: true, write: true };
 
 impl VaultFs {
     /// Puts into a new folder what the layout wants there.
@@ -109,10 +109,10 @@ impl VaultFs {
         self.write_whole(handle, &new)
     }
 
-    /// Writes a file that was just cut to nothing, and closes it.
+    /// Makes `bytes` the whole content of an open file, and closes it.
     fn write_whole(self: &Arc<Self>, handle: crate::types::HandleNo, bytes: &[u8]) -> Result<()> {
         let file = self.handle(handle)?.file;
-        let written = self.write_step(&file, 0, bytes).map(|_| ());
+        let written = self.truncate_step(&file, 0).and_then(|_| self.write_step(&file, 0, bytes)).map(|_| ());
         self.release(handle);
         written
     }

@@ -21,31 +21,11 @@ pub struct OpenIntent {
     pub read: bool,
     /// May write.
     pub write: bool,
-    /// Cut to nothing first.
-    pub truncate: bool,
 }
 
 impl VaultFs {
-    /// Opens a file. Never waits for the network: cutting to nothing needs no bytes.
-    pub fn open(self: &Arc<Self>, ino: InodeNo, intent: OpenIntent) -> Result<HandleNo> {
-        let (handle, file) = self.open_handle(ino, intent)?;
-        if intent.truncate {
-            match self.truncate_step(&file, 0) {
-                Ok(Step::Done(())) => {}
-                Ok(Step::NeedBase(_) | Step::NeedCached(_)) => {
-                    self.close_handle(handle);
-                    return Err(FsError::Invalid("cutting a file to nothing needs no bytes"));
-                }
-                Err(error) => {
-                    self.close_handle(handle);
-                    return Err(error);
-                }
-            }
-        }
-        Ok(handle)
-    }
-
-    fn open_handle(&self, ino: InodeNo, intent: OpenIntent) -> Result<(HandleNo, Arc<OpenFile>)> {
+    /// Opens a file. Never waits for the network.
+    pub fn open(&self, ino: InodeNo, intent: OpenIntent) -> Result<HandleNo> {
         // The namespace lock keeps names and clean content as they are between reading the row and registering the handle.
         let _namespace = self.namespace.lock();
         loop {
@@ -65,8 +45,8 @@ impl VaultFs {
                 }
             };
             // The last handle may have been closed meanwhile: then the row must be read after all.
-            if let Some(opened) = self.open.lock().open(ino, intent.read, intent.write, prepared) {
-                return Ok(opened);
+            if let Some((handle, _)) = self.open.lock().open(ino, intent.read, intent.write, prepared) {
+                return Ok(handle);
             }
         }
     }

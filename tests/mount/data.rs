@@ -77,6 +77,20 @@ fn a_folder_can_be_renamed_around_a_file_that_is_being_written() {
 }
 
 #[test]
+fn a_file_that_nobody_has_open_is_cut_by_its_path_and_sent() {
+    let device = Device::new("data");
+    let remote = device.path("remote");
+    let path = device.mount_local(&remote).join("take.wav");
+    fs::write(&path, "twenty bytes of music").unwrap();
+    device.wait_synced();
+    system::truncate(&path, 6).unwrap();
+    assert_eq!(fs::read_to_string(&path).unwrap(), "twenty");
+    eventually("the cut file is sent", || fs::read_to_string(remote.join("take.wav")).unwrap() == "twenty");
+    system::truncate(&path, 8).unwrap();
+    assert_eq!(fs::read(&path).unwrap(), b"twenty\0\0");
+}
+
+#[test]
 fn appends_of_several_processes_lose_no_line() {
     let device = Device::new("data");
     let log = device.mount_local(&device.path("remote")).join("log");

@@ -1,5 +1,7 @@
 //! Real programs on the mount: version control, archivers, databases, copies.
 
+use std::fs::{self, OpenOptions};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 use std::process::Command;
 
@@ -29,6 +31,27 @@ fn git_works_and_stays_clean_over_the_upload() {
     device.wait_synced();
     assert_eq!(sh(&mnt.join("repo"), "git status --porcelain"), "");
     sh(&mnt, "git clone -q repo copy && cd copy && git fsck --strict && test -f moved");
+}
+
+#[test]
+fn a_program_that_runs_is_not_written_and_not_cut() {
+    let device = Device::new("programs");
+    let program = device.mount_local(&device.path("remote")).join("sleep");
+    let original = fs::read("/bin/sleep").unwrap();
+    fs::write(&program, &original).unwrap();
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    let mut running = Command::new(&program).arg("60").spawn().unwrap();
+    let write = OpenOptions::new().write(true).open(&program);
+    let cut = OpenOptions::new().write(true).truncate(true).open(&program);
+    let cut_unread = OpenOptions::new().read(true).custom_flags(libc::O_TRUNC).open(&program);
+    for refused in [write, cut, cut_unread] {
+        assert_eq!(refused.unwrap_err().raw_os_error(), Some(libc::ETXTBSY));
+    }
+    assert!(fs::read(&program).unwrap() == original, "a refused open changed the file");
+    assert_eq!(running.try_wait().unwrap(), None, "the program runs on");
+    running.kill().unwrap();
+    running.wait().unwrap();
+    fs::write(&program, "free again").unwrap();
 }
 
 #[test]

@@ -52,6 +52,13 @@ pub(crate) fn fallocate(file: &std::fs::File, mode: libc::c_int, offset: i64, le
     result(unsafe { libc::fallocate(file.as_raw_fd(), mode, offset, len) })
 }
 
+/// `truncate`, by path.
+pub(crate) fn truncate(file: &Path, size: i64) -> io::Result<()> {
+    let file = path(file);
+    // SAFETY: the string ends in NUL and lives over the call.
+    result(unsafe { libc::truncate(file.as_ptr(), size) })
+}
+
 /// A POSIX record lock on the whole file, without waiting.
 pub(crate) fn lock(file: &std::fs::File, kind: libc::c_int) -> io::Result<()> {
     let kind = libc::c_short::try_from(kind).unwrap();

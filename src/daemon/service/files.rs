@@ -46,7 +46,7 @@ impl OpenHandle {
 
 /// The bytes of a file, fetched as they are read.
 pub(super) fn read(vfs: Arc<VaultFs>, ino: InodeNo, path: &str) -> Result<ByteStream, Problem> {
-    let intent = OpenIntent { read: true, write: false, truncate: false };
+    let intent = OpenIntent { read: true, write: false };
     let handle = vfs.open(ino, intent).map_err(|error| problems::file(format!("cannot open `{path}`"), &error))?;
     let open = OpenHandle { vfs, handle };
     let pieces = futures_util::stream::try_unfold((open, 0_u64), |(open, offset)| async move {
@@ -79,7 +79,7 @@ pub(super) async fn make(
         parent = found.ino;
     }
     let plain = EntryName::new(name).map_err(|error| failed(FsError::Name(error)))?;
-    let intent = OpenIntent { read: false, write: true, truncate: false };
+    let intent = OpenIntent { read: false, write: true };
     let candidates = std::iter::once(plain.clone()).chain((1..100).map(|again| match again {
         1 => plain.with_marker(marker),
         again => plain.with_marker(&format!("{marker} {again}")),
