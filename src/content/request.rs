@@ -13,7 +13,7 @@ pub struct FetchRequest {
     pub version: Version,
     /// Which blocks.
     pub runs: Vec<BlockRun>,
-    /// Who reads: equal for reads of one handle, so that sequential readers are recognised.
+    /// Who reads: the number of the handle, so that a sequential reader is recognised beside others of the same file.
     pub stream: u64,
     /// How much this is worth.
     pub urgency: Urgency,

@@ -93,22 +93,26 @@ impl Frozen for FrozenTree<'_> {
     }
 }
 
-/// Carries news to an engine that is built after those who tell it. Silent before that and after its end.
+/// Carries news to an engine and a filesystem core that are built after those who tell it. Silent before that and after their end.
 #[derive(Clone, Default)]
 pub(super) struct EngineLink {
-    engine: Arc<OnceLock<Weak<Engine>>>,
+    ends: Arc<OnceLock<(Weak<Engine>, Weak<VaultFs>)>>,
 }
 
 impl EngineLink {
     /// From now on news arrives.
-    pub(super) fn connect(&self, engine: &Arc<Engine>) {
-        if self.engine.set(Arc::downgrade(engine)).is_err() {
+    pub(super) fn connect(&self, engine: &Arc<Engine>, vfs: &Arc<VaultFs>) {
+        if self.ends.set((Arc::downgrade(engine), Arc::downgrade(vfs))).is_err() {
             tracing::error!("an engine was connected twice");
         }
     }
 
     fn engine(&self) -> Option<Arc<Engine>> {
-        self.engine.get()?.upgrade()
+        self.ends.get()?.0.upgrade()
+    }
+
+    fn vfs(&self) -> Option<Arc<VaultFs>> {
+        self.ends.get()?.1.upgrade()
     }
 }
 
@@ -133,6 +137,11 @@ impl FetchEvents for EngineLink {
 
     fn corrupt(&self, version: &Version) {
         tracing::warn!(rid = %Private(&version.rid.0), "the provider sent bytes that do not match its own hash");
+        if let Some(vfs) = self.vfs()
+            && let Err(error) = vfs.version_dropped(version)
+        {
+            tracing::warn!(%error, "the kernel may keep wrong bytes of this file until it is read again");
+        }
         if let Some(engine) = self.engine() {
             engine.hint();
         }

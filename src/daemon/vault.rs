@@ -165,7 +165,7 @@ impl OpenVault {
             },
             engine_config(settings),
         ));
-        link.connect(&engine);
+        link.connect(&engine, &vfs);
         if paused {
             engine.pause();
         }

@@ -121,14 +121,13 @@ impl VaultFs {
             Ok(opened) => opened,
             Err(error) => return done(Err(error)),
         };
-        let file = match self.handle(handle) {
-            Ok(handle) if handle.writable => handle.file,
-            Ok(_) => return done(Err(FsError::BadHandle)),
+        let handle = match self.writable_handle(handle) {
+            Ok(handle) => handle,
             Err(error) => return done(Err(error)),
         };
-        let vfs = Arc::clone(self);
+        let (vfs, file) = (Arc::clone(self), Arc::clone(&handle.file));
         self.with_blocks(
-            Arc::clone(&file),
+            handle,
             move |vfs| vfs.truncate_step(&file, size),
             Box::new(move |truncated| {
                 let only_size = set == SetAttr { size: set.size, ..SetAttr::default() };

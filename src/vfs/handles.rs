@@ -100,6 +100,7 @@ impl FileState {
 /// A handle of an open inode.
 #[derive(Clone)]
 pub(super) struct Handle {
+    pub(super) number: HandleNo,
     pub(super) file: Arc<OpenFile>,
     pub(super) readable: bool,
     pub(super) writable: bool,
@@ -148,7 +149,7 @@ impl OpenTable {
         readable: bool,
         writable: bool,
         prepared: Option<OpenFile>,
-    ) -> Option<(HandleNo, Arc<OpenFile>)> {
+    ) -> Option<HandleNo> {
         let entry = match self.files.entry(ino) {
             std::collections::hash_map::Entry::Occupied(entry) => entry.into_mut(),
             std::collections::hash_map::Entry::Vacant(entry) => {
@@ -158,10 +159,10 @@ impl OpenTable {
         entry.handles += 1;
         entry.writers += u32::from(writable);
         self.last_handle += 1;
-        let handle = HandleNo(self.last_handle);
+        let number = HandleNo(self.last_handle);
         let file = Arc::clone(&entry.file);
-        self.handles.insert(handle, Handle { file: Arc::clone(&file), readable, writable });
-        Some((handle, file))
+        self.handles.insert(number, Handle { number, file, readable, writable });
+        Some(number)
     }
 
     pub(super) fn close(&mut self, handle: HandleNo) -> Option<Closed> {

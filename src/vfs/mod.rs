@@ -20,6 +20,8 @@ mod remove;
 mod rename;
 mod statfs;
 mod templates;
+#[cfg(test)]
+mod tests;
 mod wait;
 mod write;
 mod xattr;

@@ -2,8 +2,8 @@
 //! tells here what changed, so that open files and the kernel's caches follow.
 
 use super::handles::{CleanContent, OpenContent, OpenInodes};
-use super::{VaultFs, arc_file};
-use crate::catalog::LocalContent;
+use super::{Result, VaultFs, arc_file};
+use crate::catalog::{LocalContent, Version};
 use crate::types::ranked_lock::RankedGuard;
 use crate::types::{EntryName, InodeNo};
 
@@ -22,6 +22,25 @@ impl VaultFs {
         let namespace = self.namespace.lock();
         let open = self.open.lock().open_inodes();
         NamespaceGuard { vfs: self, open, _namespace: namespace }
+    }
+
+    /// The cached bytes of an inode were dropped: the kernel gives back the memory that they take there too.
+    pub fn bytes_dropped(&self, ino: InodeNo) {
+        if let Some(notices) = self.notices() {
+            notices.inode(ino, true);
+        }
+    }
+
+    /// The bytes of a version proved wrong and were dropped: nobody reads them from the kernel's memory either.
+    pub fn version_dropped(&self, version: &Version) -> Result<()> {
+        let row = self.parts.catalog.read(|view| match view.remote_by_rid(&version.rid)? {
+            Some(remote) => view.local(remote.node),
+            None => Ok(None),
+        })?;
+        if let Some(row) = row {
+            self.bytes_dropped(row.ino);
+        }
+        Ok(())
     }
 
     /// Stores what open files have not stored yet. Called before the catalog is closed.

@@ -11,16 +11,23 @@ use crate::types::{ByteRange, HandleNo};
 impl VaultFs {
     /// Reads up to `size` bytes at `offset`; shorter at the end of the file. Bytes that are here are delivered on this thread.
     pub fn read(self: &Arc<Self>, handle: HandleNo, offset: u64, size: u32, done: Done<Vec<u8>>) {
-        let file = match self.handle(handle) {
-            Ok(handle) if handle.readable || handle.writable => handle.file,
+        let handle = match self.handle(handle) {
+            Ok(handle) if handle.readable || handle.writable => handle,
             Ok(_) => return done(Err(FsError::BadHandle)),
             Err(error) => return done(Err(error)),
         };
-        let step_file = Arc::clone(&file);
-        self.with_blocks(file, move |vfs| vfs.read_step(&step_file, offset, size), done);
+        let (file, reader) = (Arc::clone(&handle.file), Some(handle.number));
+        self.with_blocks(handle, move |vfs| vfs.read_step(&file, reader, offset, size), done);
     }
 
-    pub(super) fn read_step(&self, file: &OpenFile, offset: u64, size: u32) -> Result<Step<Vec<u8>>> {
+    /// `reader`: the handle that reads, if there is one to read ahead for.
+    pub(super) fn read_step(
+        &self,
+        file: &OpenFile,
+        reader: Option<HandleNo>,
+        offset: u64,
+        size: u32,
+    ) -> Result<Step<Vec<u8>>> {
         let state = file.read();
         let range = ByteRange::at(offset, u64::from(size)).clamp_to(state.attr.size);
         let mut buffer = vec![0; usize::try_from(range.len()).map_err(|_| FsError::TooLarge)?];
@@ -28,7 +35,7 @@ impl VaultFs {
             return Ok(Step::Done(buffer));
         }
         match &state.content {
-            OpenContent::Clean(clean) => Ok(match self.read_clean(clean, file.ino.0, range.start, &mut buffer)? {
+            OpenContent::Clean(clean) => Ok(match self.read_clean(clean, reader, range.start, &mut buffer)? {
                 ReadOutcome::Complete => Step::Done(buffer),
                 ReadOutcome::Missing(runs) => Step::NeedCached(runs),
             }),

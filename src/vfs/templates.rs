@@ -80,7 +80,7 @@ impl VaultFs {
         }
         let file = super::arc_file(&self.open, row.ino)
             .unwrap_or_else(|| Arc::new(super::OpenFile::new(row, self.open_content(row))));
-        match self.read_step(&file, 0, u32::try_from(row.attr.size).ok()?) {
+        match self.read_step(&file, None, 0, u32::try_from(row.attr.size).ok()?) {
             Ok(Step::Done(bytes)) => Some(bytes),
             Ok(Step::NeedBase(_) | Step::NeedCached(_)) | Err(_) => None,
         }

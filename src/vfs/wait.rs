@@ -4,11 +4,11 @@
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
-use super::handles::{CleanContent, CleanSource, OpenContent};
+use super::handles::{CleanContent, CleanSource, Handle, OpenContent};
 use super::ports::{FetchRequest, Urgency};
-use super::{FsError, OpenFile, Result, VaultFs};
+use super::{FsError, Result, VaultFs};
 use crate::content::{ReadOutcome, StagedFile};
-use crate::types::{BlockRun, ByteRange};
+use crate::types::{BlockRun, ByteRange, HandleNo};
 
 /// Receives the outcome of an operation, on the calling thread or on another one.
 pub type Done<T> = Box<dyn FnOnce(Result<T>) + Send>;
@@ -33,27 +33,21 @@ impl VaultFs {
     /// Runs `step` until it finishes, fetching what it needs in between.
     pub(super) fn with_blocks<T: Send + 'static>(
         self: &Arc<Self>,
-        file: Arc<OpenFile>,
+        handle: Handle,
         step: impl FnMut(&Arc<Self>) -> Result<Step<T>> + Send + 'static,
         done: Done<T>,
     ) {
-        self.attempt(file, Box::new(step), done, 0);
+        self.attempt(handle, Box::new(step), done, 0);
     }
 
-    fn attempt<T: Send + 'static>(
-        self: &Arc<Self>,
-        file: Arc<OpenFile>,
-        mut step: StepFn<T>,
-        done: Done<T>,
-        attempts: u32,
-    ) {
+    fn attempt<T: Send + 'static>(self: &Arc<Self>, handle: Handle, mut step: StepFn<T>, done: Done<T>, attempts: u32) {
         for attempts in attempts..MAX_ATTEMPTS {
             let request = match step(self) {
                 Ok(Step::Done(value)) => return done(Ok(value)),
-                Ok(Step::NeedCached(runs)) => self.fetch_request(&file, runs),
-                Ok(Step::NeedBase(runs)) => match self.fill_base(&file, &runs) {
+                Ok(Step::NeedCached(runs)) => self.fetch_request(&handle, runs),
+                Ok(Step::NeedBase(runs)) => match self.fill_base(&handle, &runs) {
                     Ok(BaseFill::Filled) => continue,
-                    Ok(BaseFill::Missing(runs)) => self.fetch_request(&file, runs),
+                    Ok(BaseFill::Missing(runs)) => self.fetch_request(&handle, runs),
                     Err(error) => return done(Err(error)),
                 },
                 Err(error) => return done(Err(error)),
@@ -63,7 +57,7 @@ impl VaultFs {
             return self.parts.source.fetch(
                 request,
                 Box::new(move |fetched| match fetched {
-                    Ok(()) => vfs.attempt(file, step, done, attempts + 1),
+                    Ok(()) => vfs.attempt(handle, step, done, attempts + 1),
                     Err(error) => done(Err(error.into())),
                 }),
             );
@@ -75,14 +69,14 @@ impl VaultFs {
 
     /// The request for blocks of the clean content of a file, or of the version below its overlay. `None` if the file has meanwhile
     /// no such content: the step looks again.
-    fn fetch_request(&self, file: &OpenFile, runs: Vec<BlockRun>) -> Option<FetchRequest> {
-        let state = file.read();
+    fn fetch_request(&self, handle: &Handle, runs: Vec<BlockRun>) -> Option<FetchRequest> {
+        let state = handle.file.read();
         let clean = match &state.content {
             OpenContent::Clean(clean) => clean,
             OpenContent::Staged { base: Some(base), .. } => base,
             OpenContent::Staged { base: None, .. } | OpenContent::Lost(_) => return None,
         };
-        Some(FetchRequest { version: clean.version.clone(), runs, stream: file.ino.0, urgency: Urgency::Demand })
+        Some(FetchRequest { version: clean.version.clone(), runs, stream: handle.number.0, urgency: Urgency::Demand })
     }
 
     /// Where a clean version is read from, decided once per open file.
@@ -97,11 +91,11 @@ impl VaultFs {
         Ok(clean.source.get_or_init(|| source))
     }
 
-    /// Reads bytes of a clean version, all or nothing. `stream` says who reads, for the fetcher's read-ahead.
+    /// Reads bytes of a clean version, all or nothing. `reader` is whom the fetcher reads ahead for.
     pub(super) fn read_clean(
         &self,
         clean: &CleanContent,
-        stream: u64,
+        reader: Option<HandleNo>,
         offset: u64,
         buffer: &mut [u8],
     ) -> Result<ReadOutcome> {
@@ -122,9 +116,12 @@ impl VaultFs {
             }
             CleanSource::Cached(cached) => {
                 let outcome = cached.read(offset, buffer)?;
-                if outcome == ReadOutcome::Complete && !cached.is_complete() {
+                if let Some(reader) = reader
+                    && outcome == ReadOutcome::Complete
+                    && !cached.is_complete()
+                {
                     let range = ByteRange::at(offset, buffer.len() as u64);
-                    self.parts.source.read_on(&clean.version, stream, range);
+                    self.parts.source.read_on(&clean.version, reader.0, range);
                 }
                 Ok(outcome)
             }
@@ -132,16 +129,22 @@ impl VaultFs {
     }
 
     /// Copies blocks of the version below an overlay into the staged file, as far as they are on this machine.
-    fn fill_base(&self, file: &OpenFile, runs: &[BlockRun]) -> Result<BaseFill> {
-        let state = file.read();
+    fn fill_base(&self, handle: &Handle, runs: &[BlockRun]) -> Result<BaseFill> {
+        let state = handle.file.read();
         let OpenContent::Staged { file: staged, base, .. } = &state.content else {
             return Ok(BaseFill::Filled);
         };
         let Some(base) = base else { return Ok(BaseFill::Filled) };
-        self.copy_base(staged, base, file.ino.0, runs)
+        self.copy_base(staged, base, handle.number, runs)
     }
 
-    fn copy_base(&self, staged: &StagedFile, base: &CleanContent, stream: u64, runs: &[BlockRun]) -> Result<BaseFill> {
+    fn copy_base(
+        &self,
+        staged: &StagedFile,
+        base: &CleanContent,
+        reader: HandleNo,
+        runs: &[BlockRun],
+    ) -> Result<BaseFill> {
         let mut missing = Vec::new();
         for run in runs {
             let ByteRange { start, end } = run.bytes(base.version.size);
@@ -149,7 +152,7 @@ impl VaultFs {
                 continue;
             }
             let mut bytes = vec![0; usize::try_from(end - start).map_err(|_| FsError::TooLarge)?];
-            match self.read_clean(base, stream, start, &mut bytes)? {
+            match self.read_clean(base, Some(reader), start, &mut bytes)? {
                 ReadOutcome::Complete => staged.fill_base(run.start, &bytes)?,
                 ReadOutcome::Missing(runs) => missing.extend(runs),
             }

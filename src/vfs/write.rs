@@ -45,25 +45,29 @@ impl VaultFs {
                 }
             };
             // The last handle may have been closed meanwhile: then the row must be read after all.
-            if let Some((handle, _)) = self.open.lock().open(ino, intent.read, intent.write, prepared) {
+            if let Some(handle) = self.open.lock().open(ino, intent.read, intent.write, prepared) {
                 return Ok(handle);
             }
         }
     }
 
+    pub(super) fn writable_handle(&self, handle: HandleNo) -> Result<Handle> {
+        let handle = self.handle(handle)?;
+        if handle.writable { Ok(handle) } else { Err(FsError::BadHandle) }
+    }
+
     /// Writes `bytes` at `offset`. `bytes` is copied only if the write has to wait for a block that it covers in part.
     pub fn write(self: &Arc<Self>, handle: HandleNo, offset: u64, bytes: &[u8], done: Done<u32>) {
-        let file = match self.handle(handle) {
-            Ok(handle) if handle.writable => handle.file,
-            Ok(_) => return done(Err(FsError::BadHandle)),
+        let handle = match self.writable_handle(handle) {
+            Ok(handle) => handle,
             Err(error) => return done(Err(error)),
         };
-        match self.write_step(&file, offset, bytes) {
+        match self.write_step(&handle.file, offset, bytes) {
             Ok(Step::Done(written)) => done(Ok(written)),
             Err(error) => done(Err(error)),
             Ok(Step::NeedBase(_) | Step::NeedCached(_)) => {
-                let (bytes, step_file) = (bytes.to_vec(), Arc::clone(&file));
-                self.with_blocks(file, move |vfs| vfs.write_step(&step_file, offset, &bytes), done);
+                let (bytes, file) = (bytes.to_vec(), Arc::clone(&handle.file));
+                self.with_blocks(handle, move |vfs| vfs.write_step(&file, offset, &bytes), done);
             }
         }
     }
@@ -103,17 +107,16 @@ impl VaultFs {
         punch: bool,
         done: Done<()>,
     ) {
-        let file = match self.handle(handle) {
-            Ok(handle) if handle.writable => handle.file,
-            Ok(_) => return done(Err(FsError::BadHandle)),
+        let handle = match self.writable_handle(handle) {
+            Ok(handle) => handle,
             Err(error) => return done(Err(error)),
         };
         if range.end > MAX_FILE_BYTES {
             return done(Err(FsError::TooLarge));
         }
-        let step_file = Arc::clone(&file);
-        let step = move |vfs: &Arc<Self>| vfs.allocate_step(&step_file, range, keep_size, punch);
-        self.with_blocks(file, step, done);
+        let file = Arc::clone(&handle.file);
+        let step = move |vfs: &Arc<Self>| vfs.allocate_step(&file, range, keep_size, punch);
+        self.with_blocks(handle, step, done);
     }
 
     fn allocate_step(&self, file: &Arc<OpenFile>, range: ByteRange, keep_size: bool, punch: bool) -> Result<Step<()>> {
@@ -294,6 +297,6 @@ impl VaultFs {
     ) -> Result<HandleNo> {
         let file = OpenFile::new(row, OpenContent::Staged { file: staged, base: None, based_on });
         let opened = self.open.lock().open(row.ino, intent.read, intent.write, Some(file));
-        opened.map(|(handle, _)| handle).ok_or(FsError::BadHandle)
+        opened.ok_or(FsError::BadHandle)
     }
 }

@@ -85,3 +85,17 @@ pub(crate) fn change_by_mapping(file: &std::fs::File, len: usize, change: impl F
         assert_eq!(libc::munmap(address, len), 0);
     }
 }
+
+/// How many pages of a file the kernel holds in memory.
+pub(crate) fn pages_in_memory(file: &std::fs::File, len: u64) -> usize {
+    let len = usize::try_from(len).unwrap();
+    let mut pages = vec![0_u8; len.div_ceil(4096)];
+    // SAFETY: the mapping is never touched, only asked about; `pages` has a byte for each of its pages.
+    unsafe {
+        let address = libc::mmap(std::ptr::null_mut(), len, libc::PROT_READ, libc::MAP_SHARED, file.as_raw_fd(), 0);
+        assert_ne!(address, libc::MAP_FAILED, "{}", io::Error::last_os_error());
+        assert_eq!(libc::mincore(address, len, pages.as_mut_ptr()), 0);
+        assert_eq!(libc::munmap(address, len), 0);
+    }
+    pages.iter().filter(|page| **page & 1 == 1).count()
+}

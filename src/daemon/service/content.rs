@@ -85,7 +85,11 @@ impl OpenVault {
                 return Ok(());
             }
             change.bytes += self.content.evict(version).map_err(|error| problems::of(ErrorCode::Io, &error))?;
-            change.kept += u64::from(self.content.cached_bytes(version) > 0);
+            if self.content.cached_bytes(version) > 0 {
+                change.kept += 1;
+            } else {
+                self.vfs().bytes_dropped(file.ino);
+            }
             Ok(())
         })?;
         Ok(change)
