@@ -9,6 +9,7 @@ pub mod sys;
 
 pub mod config;
 pub mod rules;
+pub mod secrets;
 pub mod telemetry;
 
 pub mod provider;

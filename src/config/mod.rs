@@ -12,6 +12,7 @@ pub mod paths;
 pub mod private_file;
 pub mod resolve;
 pub mod settings;
+mod sign_in;
 pub mod value;
 
 pub use env::Environment;

@@ -4,6 +4,8 @@
 
 use std::time::Duration;
 
+pub use super::sign_in::SecretPlace;
+use super::sign_in::{BUILT_IN_APP_KEY, app_key, base_url, ports, secret_place, shown_ports};
 use super::value::{RawValue, ValueError, format_duration, format_size, within};
 
 /// All settings with checked values.
@@ -23,6 +25,10 @@ pub struct Settings {
     pub bandwidth: BandwidthSettings,
     /// Replaced and deleted versions.
     pub history: HistorySettings,
+    /// Where sign-ins are kept.
+    pub secrets: SecretSettings,
+    /// Sign-ins to Dropbox.
+    pub dropbox: DropboxSettings,
     /// Logging.
     pub log: LogSettings,
 }
@@ -89,6 +95,24 @@ pub struct HistorySettings {
     pub keep_versions: u64,
 }
 
+/// Where sign-ins are kept.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct SecretSettings {
+    /// The kind of place.
+    pub store: SecretPlace,
+}
+
+/// Sign-ins to Dropbox.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct DropboxSettings {
+    /// The app that people sign in to; empty: none is known.
+    pub app_key: String,
+    /// The server; empty: the service itself.
+    pub base_url: String,
+    /// Ports of this machine to which a browser may bring its answer; 0: any.
+    pub redirect_ports: Vec<u16>,
+}
+
 /// Logging.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct LogSettings {
@@ -133,7 +157,7 @@ const SECOND: Duration = Duration::from_secs(1);
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 macro_rules! setting {
-    ($key:literal, $variable:literal, $default:literal, $vaults:ident, $form:ident, $about:literal,
+    ($key:literal, $variable:literal, $default:expr, $vaults:ident, $form:ident, $about:literal,
      $($field:ident).+ = |$raw:ident| $parse:expr, |$value:ident| $show:expr) => {
         Setting {
             key: $key,
@@ -223,6 +247,18 @@ pub const SETTINGS: &[Setting] = &[
     setting!("history.keep_versions", "VAULTFS_HISTORY_KEEP_VERSIONS", "20", Vault, Number,
         "older ones are kept up to this many per file",
         history.keep_versions = |raw| raw.number(0..=100_000), |versions| versions.to_string()),
+    setting!("secrets.store", "VAULTFS_SECRETS_STORE", "automatic", Program, Text,
+        "where sign-ins are kept: key-store, file (encrypted, but weak: its key lies on the same machine), or automatic",
+        secrets.store = |raw| secret_place(raw.text()?), |place| place.as_str().to_owned()),
+    setting!("dropbox.app_key", "VAULTFS_DROPBOX_APP_KEY", BUILT_IN_APP_KEY, Program, Text,
+        "key of the Dropbox app that `connect dropbox` signs in to",
+        dropbox.app_key = |raw| app_key(raw.text()?), |key| key.clone()),
+    setting!("dropbox.base_url", "VAULTFS_DROPBOX_BASE_URL", "", Program, Text,
+        "another server that speaks Dropbox's API, such as a gateway; empty: Dropbox itself",
+        dropbox.base_url = |raw| base_url(raw.text()?), |url| url.clone()),
+    setting!("dropbox.redirect_ports", "VAULTFS_DROPBOX_REDIRECT_PORTS", "47853, 47854, 47855", Program, Text,
+        "ports of 127.0.0.1 to which the browser may bring the answer of a sign-in, as registered for the app; 0: any",
+        dropbox.redirect_ports = |raw| ports(raw.text()?), |ports| shown_ports(ports)),
     setting!("log.level", "VAULTFS_LOG", "info", Program, Text,
         "what is logged: error, warn, info, debug or trace, or a list such as \"info,vaultfs::sync=debug\"",
         log.level = |raw| log_level(raw.text()?), |level| level.clone()),
@@ -264,6 +300,8 @@ impl Settings {
             fetch: FetchSettings { timeout: Duration::ZERO, parallel: 0 },
             bandwidth: BandwidthSettings { up: 0, down: 0, limit_demand: false },
             history: HistorySettings { keep_days: 0, keep_versions: 0 },
+            secrets: SecretSettings { store: SecretPlace::Automatic },
+            dropbox: DropboxSettings { app_key: String::new(), base_url: String::new(), redirect_ports: Vec::new() },
             log: LogSettings { level: String::new(), names: false },
         };
         for setting in SETTINGS.iter().filter(|setting| !setting.default.is_empty()) {
@@ -320,84 +358,5 @@ fn edit_distance(left: &str, right: &str) -> usize {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_default_is_valid_and_shown_as_it_is_written() {
-        let settings = Settings::defaults("studio");
-        for setting in SETTINGS {
-            let expected = if setting.key == "device_name" { "studio" } else { setting.default };
-            assert_eq!((setting.show)(&settings), expected, "{}", setting.key);
-        }
-        assert_eq!(settings.cache.max_bytes, 10 << 30);
-        assert_eq!(settings.sync.quiet, Duration::from_secs(2));
-    }
-
-    #[test]
-    fn each_row_stores_its_own_field() {
-        for setting in SETTINGS {
-            let other = match setting.key {
-                "device_name" => "laptop",
-                "log.level" => "warn,vaultfs::sync=debug",
-                "sync.auto" => "false",
-                _ => match setting.form {
-                    Form::Switch => "true",
-                    Form::Number => "3",
-                    Form::Text if setting.default.ends_with('B') => "3 MiB",
-                    Form::Text => "7m",
-                },
-            };
-            let before = Settings::defaults("studio");
-            let mut after = before.clone();
-            (setting.set)(&mut after, &RawValue::Text(other.to_owned())).unwrap();
-            assert_eq!((setting.show)(&after), other);
-            for untouched in SETTINGS.iter().filter(|row| row.key != setting.key) {
-                assert_eq!((untouched.show)(&after), (untouched.show)(&before), "{} by {}", untouched.key, setting.key);
-            }
-        }
-    }
-
-    #[test]
-    fn variables_are_named_after_their_keys() {
-        for setting in SETTINGS.iter().filter(|setting| setting.key != "log.level") {
-            assert_eq!(setting.variable, format!("VAULTFS_{}", setting.key.to_uppercase().replace('.', "_")));
-        }
-    }
-
-    #[test]
-    fn keys_and_variables_are_unique() {
-        let unique = |names: Vec<&str>| names.iter().collect::<std::collections::BTreeSet<_>>().len() == names.len();
-        assert!(unique(SETTINGS.iter().map(|setting| setting.key).collect()));
-        assert!(unique(SETTINGS.iter().map(|setting| setting.variable).collect()));
-    }
-
-    #[test]
-    fn values_out_of_bounds_are_refused() {
-        let set = |key: &str, value: &str| {
-            (find(key).unwrap().set)(&mut Settings::defaults("x"), &RawValue::Text(value.to_owned())).is_ok()
-        };
-        for (key, good, bad) in [
-            ("device_name", "Anna's Mac", "a/b"),
-            ("device_name", "x", " "),
-            ("sync.delete_guard_percent", "100", "101"),
-            ("sync.quiet_ms", "0", "600001"),
-            ("sync.pull_interval", "1s", "0s"),
-            ("fetch.timeout", "24h", "25h"),
-            ("fetch.parallel", "64", "0"),
-            ("log.level", "WARN", "loud"),
-            ("log.level", "info,vaultfs::fetch=trace", "info,=trace"),
-        ] {
-            assert!(set(key, good), "{key} = {good}");
-            assert!(!set(key, bad), "{key} = {bad}");
-        }
-    }
-
-    #[test]
-    fn misspelt_keys_find_their_setting() {
-        assert_eq!(nearest("cache.max_byte"), Some("cache.max_bytes"));
-        assert_eq!(nearest("devicename"), Some("device_name"));
-        assert_eq!(nearest("pull_interval"), Some("sync.pull_interval"));
-        assert_eq!(nearest("colour"), None);
-    }
-}
+#[path = "settings_tests.rs"]
+mod tests;

@@ -18,6 +18,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("rules", &["types"]),
     ("telemetry", &["types", "sys"]),
     ("config", &["types", "sys", "rules"]),
+    ("secrets", &["types", "sys", "config"]),
     ("provider", &["types", "sys"]),
     ("catalog", &["types", "sys", "provider"]),
     ("content", &["types", "sys", "catalog"]),
@@ -53,7 +54,7 @@ const EDGES: &[(&str, &[&str])] = &[
 const MAX_LINES: usize = 500;
 
 /// Folders whose `mod` lines may carry a platform `cfg`.
-const PLATFORM_FOLDERS: &[&str] = &["src/sys", "src/mount", "src/provider/local"];
+const PLATFORM_FOLDERS: &[&str] = &["src/sys", "src/mount", "src/provider/local", "src/secrets"];
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
