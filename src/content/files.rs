@@ -10,7 +10,7 @@ use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, Weak};
 
-use super::{ContentError, Result};
+use super::{ContentError, Result, Shortage};
 use crate::sys::disk;
 
 /// Prefix of files that are not finished.
@@ -32,7 +32,7 @@ pub(super) trait IoContext<T> {
 impl<T> IoContext<T> for io::Result<T> {
     fn context(self, what: &'static str, operation: &'static str, path: &Path) -> Result<T> {
         self.map_err(|source| match source.raw_os_error() {
-            Some(libc::ENOSPC | libc::EDQUOT) => ContentError::NoSpace { what },
+            Some(libc::ENOSPC | libc::EDQUOT) => ContentError::NoSpace { what, why: Shortage::Disk },
             _ => ContentError::Io { operation, path: path.to_owned(), source },
         })
     }

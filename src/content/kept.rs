@@ -54,7 +54,7 @@ impl ContentStore {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 Err(error) => return Err(error).context(KEPT, "read for", &target),
             };
-            self.core.reserve_staged(byte_len(&buffer[..count]), KEPT)?;
+            self.core.reserve_kept(byte_len(&buffer[..count]))?;
             temporary.write_all(&buffer[..count]).context(KEPT, "write", &target)?;
         }
         durable::sync_all(temporary.as_file()).context(KEPT, "sync", &target)?;

@@ -16,7 +16,9 @@ mod promote;
 mod record;
 mod request;
 mod scan;
+mod space;
 mod staged;
+mod staged_holes;
 mod staged_read;
 mod store;
 
@@ -28,11 +30,13 @@ use std::sync::Arc;
 
 pub use cached::CachedFile;
 pub use request::{FetchDone, FetchError, FetchRequest, Urgency};
+pub use space::{Budget, Room, Shortage};
 pub use staged::StagedFile;
 
 use block_index::Key;
 use files::{CACHED, IoContext, KEPT, STAGED, lock};
-use store::{FreeSpace, StoreCore};
+use space::{FreeSpace, Space};
+use store::StoreCore;
 
 use crate::catalog::Version;
 use crate::sys;
@@ -42,10 +46,12 @@ use crate::types::{BlockRun, Clock, StagedId, Timestamp, VaultId};
 #[derive(Debug, thiserror::Error)]
 pub enum ContentError {
     /// The disk or the budget is full, after evicting what may be evicted.
-    #[error("no space left for {what}")]
+    #[error("no space left for {what}: {why}")]
     NoSpace {
-        /// Cached or staged bytes.
+        /// Cached or staged bytes, or kept versions.
         what: &'static str,
+        /// What the limit is.
+        why: Shortage,
     },
     /// Staged bytes are not what was written: never served.
     #[error("staged bytes {id} are damaged at block {block}")]
@@ -88,15 +94,6 @@ pub struct ContentDirs {
     pub history: PathBuf,
 }
 
-/// How much disk the store may use.
-#[derive(Clone, Copy, Debug)]
-pub struct Budget {
-    /// Cached blocks in all.
-    pub cache_bytes: u64,
-    /// Free space of the disk that the store never goes below for cached blocks, and keeps for databases and recovery.
-    pub min_free_bytes: u64,
-}
-
 /// What a read of cached or staged bytes found.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum ReadOutcome {
@@ -129,9 +126,31 @@ impl ContentStore {
         for (what, folder) in [(CACHED, &dirs.blocks), (STAGED, &dirs.staging), (KEPT, &dirs.history)] {
             files::create_private_dir(folder).context(what, "create", folder)?;
         }
-        scan::clean_staging(&dirs.staging).context(STAGED, "scan", &dirs.staging)?;
+        let staged = scan::clean_staging(&dirs.staging).context(STAGED, "scan", &dirs.staging)?;
         scan::clean_temporary(&dirs.history).context(KEPT, "scan", &dirs.history)?;
-        Ok(Self { core: Arc::new(StoreCore::new(dirs, vault, budget, clock, free_space)) })
+        let space = Space::new(&dirs, budget, free_space, staged);
+        Ok(Self { core: Arc::new(StoreCore::new(dirs, vault, space, clock)) })
+    }
+
+    /// From now on the store may use this much. What the cache has too much of goes at once.
+    pub fn set_budget(&self, budget: Budget) -> Result<()> {
+        self.core.space.set_budget(budget);
+        self.give_way().map(|_freed| ())
+    }
+
+    /// Cached blocks go that are over the budget, and those that keep the disk fuller than it may be. Returns the bytes freed.
+    pub fn give_way(&self) -> Result<u64> {
+        self.core.give_way()
+    }
+
+    /// Why writes are refused, while they are.
+    pub fn shortage(&self) -> Result<Option<Shortage>> {
+        self.core.shortage()
+    }
+
+    /// Space for bytes to be written.
+    pub fn room(&self) -> Result<Room> {
+        self.core.room()
     }
 
     /// The cache file of a version, empty if there is none. The same object for the same version while anybody holds it.
@@ -191,17 +210,14 @@ impl ContentStore {
         self.core.rotten_blocks()
     }
 
-    /// Bytes of disk under staging.
+    /// Bytes of disk that staged bytes occupy.
     pub fn staging_usage(&self) -> u64 {
-        scan::allocated_in(&self.core.dirs.staging).unwrap_or_else(|error| {
-            tracing::warn!(%error, "staging cannot be measured");
-            0
-        })
+        self.core.space.staged()
     }
 
     /// New staged bytes: empty, or (`over`) an overlay of a version whose unwritten blocks are still that version's.
     pub fn stage(&self, id: StagedId, over: Option<&Version>) -> Result<Arc<StagedFile>> {
-        self.core.reserve_staged(0, STAGED)?;
+        self.core.reserve_staged(0)?;
         let mut table = self.core.staged.lock();
         let file = Arc::new(StagedFile::create(Arc::clone(&self.core), id, over)?);
         table.insert(id, &file);
@@ -233,13 +249,14 @@ impl ContentStore {
     /// Removes staged bytes; ones that are not there are fine. Open handles keep reading.
     pub fn discard(&self, id: StagedId) -> Result<()> {
         let live = self.core.staged.lock().remove(&id);
+        let data = self.core.staged_path(id);
         // Under its lock, so that no sync or copy in progress gives it a name again.
         let mut state = live.as_ref().map(|file| file.freeze());
-        if let Some(state) = &mut state {
-            state.discarded = true;
+        match &mut state {
+            Some(state) => state.discard(&self.core.space),
+            None => self.core.space.staged_changed(scan::allocated(&data), 0),
         }
         // The record first: bytes without one are collected, never restored. The map last: data without it would look complete.
-        let data = self.core.staged_path(id);
         for path in [data.with_extension(scan::RECORD), data.clone(), data.with_extension(scan::MAP)] {
             files::remove_if_there(&path).context(STAGED, "remove", &path)?;
             sys::failpoint::reach("discard-step");

@@ -44,7 +44,7 @@ impl ContentStore {
 
     /// Back under the budget, as far as pins allow.
     fn trim(&self) -> Result<()> {
-        let over = self.core.usage().saturating_sub(self.core.budget.cache_bytes);
+        let over = self.core.usage().saturating_sub(self.core.space.budget().cache_bytes);
         if over > 0 {
             let freed = self.core.evict_least_recent(over)?;
             tracing::debug!(what = CACHED, over, freed, "uploaded bytes joined the cache");

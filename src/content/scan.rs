@@ -77,17 +77,24 @@ pub(super) fn for_each_data(blocks: &Path, mut visit: impl FnMut(Key, Option<Sys
     })
 }
 
-/// Drops temporary files, and block maps whose data was never created or is already gone.
-pub(super) fn clean_staging(staging: &Path) -> io::Result<()> {
+/// Drops temporary files, and block maps whose data was never created or is already gone. Returns the bytes of disk that the data
+/// occupies.
+pub(super) fn clean_staging(staging: &Path) -> io::Result<u64> {
     clean_temporary(staging)?;
+    let mut staged = 0;
     for_each_entry(staging, |entry| {
+        if staged_id(Some(&entry.file_name())).is_some() {
+            staged += entry.metadata()?.blocks() * 512;
+            return Ok(());
+        }
         let path = entry.path();
         let is_map = path.extension().is_some_and(|extension| extension == MAP);
         if is_map && staged_id(path.file_stem()).is_some() && !path.with_extension("").exists() {
             remove_if_there(&path)?;
         }
         Ok(())
-    })
+    })?;
+    Ok(staged)
 }
 
 /// Drops temporary files.
@@ -111,19 +118,9 @@ pub(super) fn staged_ids(staging: &Path) -> io::Result<Vec<StagedId>> {
     Ok(ids)
 }
 
-/// Bytes of disk that the files of a folder occupy.
-pub(super) fn allocated_in(folder: &Path) -> io::Result<u64> {
-    let mut sum = 0;
-    for_each_entry(folder, |entry| {
-        match entry.metadata() {
-            Ok(metadata) => sum += metadata.blocks() * 512,
-            // Discarded while we look.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => return Err(error),
-        }
-        Ok(())
-    })?;
-    Ok(sum)
+/// Bytes of disk that a file occupies; none if it is not there.
+pub(super) fn allocated(path: &Path) -> u64 {
+    fs::metadata(path).map_or(0, |metadata| metadata.blocks() * 512)
 }
 
 fn for_each_folder(parent: &Path, mut visit: impl FnMut(&Path) -> io::Result<()>) -> io::Result<()> {

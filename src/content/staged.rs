@@ -17,6 +17,7 @@ use super::block_map::BlockMap;
 use super::digest::{Digest, byte_len};
 use super::files::{self, IoContext, STAGED, exclusive, invalid, shared};
 use super::scan::{MAP, RECORD};
+use super::space::Space;
 use super::store::StoreCore;
 use super::{ContentError, Result, StagedRecord, record};
 use crate::catalog::Version;
@@ -31,7 +32,7 @@ pub struct StagedFile {
     /// Changed under the exclusive lock only.
     pub(super) generation: AtomicU64,
     /// Changed under the exclusive lock only.
-    size: AtomicU64,
+    pub(super) size: AtomicU64,
     suspect: AtomicBool,
     names_durable: AtomicBool,
 }
@@ -46,6 +47,8 @@ pub(super) struct State {
     pub(super) inode_shared: bool,
     /// The names are gone.
     pub(super) discarded: bool,
+    /// Bytes of disk that the store counts for this file.
+    counted: u64,
 }
 
 impl StagedFile {
@@ -101,7 +104,9 @@ impl StagedFile {
         size: u64,
         inode_shared: bool,
     ) -> Self {
-        let state = State { data: Arc::new(data), overlay, checksums: None, inode_shared, discarded: false };
+        // What was there when the store was opened is counted; what is new is empty.
+        let counted = disk::allocated_bytes(&data).unwrap_or_default();
+        let state = State { data: Arc::new(data), overlay, checksums: None, inode_shared, discarded: false, counted };
         Self {
             core,
             id,
@@ -147,7 +152,7 @@ impl StagedFile {
 
     /// Puts base bytes (whole blocks of the *base* version from `start`) where nothing was written here. Does not count as a write.
     pub fn fill_base(&self, start: BlockIndex, bytes: &[u8]) -> Result<()> {
-        self.core.reserve_staged(byte_len(bytes), STAGED)?;
+        self.core.reserve_staged(byte_len(bytes))?;
         let mut state = exclusive(&self.state);
         let path = self.path();
         let State { data, overlay: Some(map), .. } = &mut *state else { return Ok(()) };
@@ -169,6 +174,7 @@ impl StagedFile {
             failpoint::reach("fill-base-written");
             map.mark_fresh(run).context(STAGED, "write", &path)?;
         }
+        self.recount(&mut state);
         Ok(())
     }
 
@@ -176,16 +182,19 @@ impl StagedFile {
     pub fn write(&self, offset: u64, bytes: &[u8]) -> Result<()> {
         self.reserve(ByteRange::at(offset, byte_len(bytes)))?;
         let mut state = exclusive(&self.state);
-        self.write_locked(&mut state, offset, bytes)
+        let written = self.write_locked(&mut state, offset, bytes);
+        self.recount(&mut state);
+        written
     }
 
     /// Writes at the end, atomically with other appends; returns the offset.
     pub fn append(&self, bytes: &[u8]) -> Result<u64> {
-        self.core.reserve_staged(byte_len(bytes), STAGED)?;
+        self.core.reserve_staged(byte_len(bytes))?;
         let mut state = exclusive(&self.state);
         let offset = self.size();
-        self.write_locked(&mut state, offset, bytes)?;
-        Ok(offset)
+        let written = self.write_locked(&mut state, offset, bytes);
+        self.recount(&mut state);
+        written.map(|()| offset)
     }
 
     /// Shrinks or grows. Base blocks need not be here: what is cut off never comes back.
@@ -206,64 +215,8 @@ impl StagedFile {
             // Nothing of what a failed fsync may have lost is left.
             self.suspect.store(false, Ordering::Release);
         }
+        self.recount(&mut state);
         Ok(())
-    }
-
-    /// posix_fallocate: reserves disk space for `range`, growing the file unless `keep_size`. A file system that cannot reserve only grows.
-    pub fn allocate(&self, range: ByteRange, keep_size: bool) -> Result<()> {
-        self.core.reserve_staged(range.len().saturating_sub(self.allocated_bytes()), STAGED)?;
-        let path = self.path();
-        let mut state = exclusive(&self.state);
-        let grows = !keep_size && range.end > self.size();
-        if grows || state.inode_shared {
-            self.begin_change(&mut state, u64::MAX)?;
-        }
-        match disk::allocate(&state.data, range, keep_size) {
-            Err(error) if error.raw_os_error() == Some(libc::EOPNOTSUPP) => {
-                if grows {
-                    state.data.set_len(range.end).context(STAGED, "resize", &path)?;
-                }
-            }
-            result => result.context(STAGED, "allocate", &path)?,
-        }
-        if grows {
-            self.size.store(range.end, Ordering::Release);
-        }
-        Ok(())
-    }
-
-    /// Zeroes `range` and frees its blocks; the size stays. Partly covered blocks must be here.
-    pub fn punch(&self, range: ByteRange) -> Result<()> {
-        let path = self.path();
-        let mut state = exclusive(&self.state);
-        let range = range.clamp_to(self.size());
-        if range.is_empty() {
-            return Ok(());
-        }
-        state.check_writable(range).map_err(|reason| invalid("punch", &path, reason))?;
-        self.begin_change(&mut state, u64::MAX)?;
-        let State { data, overlay, .. } = &mut *state;
-        let Some(map) = overlay else { return make_zero(data, range).context(STAGED, "punch", &path) };
-        // Below the limit only whole blocks become holes.
-        let covered = map.covered(range);
-        let inner = if covered.is_empty() {
-            ByteRange::new(range.end.min(map.limit().max(range.start)), range.end)
-        } else {
-            let end = if covered.bytes(map.limit()).end == map.limit() { range.end } else { covered.end.start() };
-            ByteRange::new(covered.start.start(), end)
-        };
-        write_zeros(data, ByteRange::new(range.start, inner.start)).context(STAGED, "write", &path)?;
-        make_zero(data, inner).context(STAGED, "punch", &path)?;
-        write_zeros(data, ByteRange::new(inner.end, range.end)).context(STAGED, "write", &path)?;
-        map.mark_zero(covered).context(STAGED, "write", &path)
-    }
-
-    /// Bytes allocated on disk, for `st_blocks`. Base bytes that are not here count nothing.
-    pub fn allocated_bytes(&self) -> u64 {
-        disk::allocated_bytes(&shared(&self.state).data).unwrap_or_else(|error| {
-            tracing::warn!(%error, id = %self.id, "staged bytes cannot be asked for their size on disk");
-            0
-        })
     }
 
     /// Makes data, block map and names durable. After a failure the bytes are suspect: the kernel may have dropped what it could not
@@ -335,7 +288,7 @@ impl StagedFile {
 
     /// Space for a write. Overwriting what is allocated needs none, so that a full disk does not stop it.
     fn reserve(&self, range: ByteRange) -> Result<()> {
-        match self.core.reserve_staged(range.len(), STAGED) {
+        match self.core.reserve_staged(range.len()) {
             Err(ContentError::NoSpace { .. })
                 if disk::data_bytes(&shared(&self.state).data, range).is_ok_and(|data| data == range.len()) =>
             {
@@ -364,6 +317,9 @@ impl StagedFile {
             written = state.data.write_all_at(bytes, offset).context(STAGED, "write", &path);
         }
         if let Err(error) = written {
+            if let ContentError::NoSpace { why, .. } = &error {
+                self.core.was_refused(range.len(), *why);
+            }
             // A part may have been written beyond the end; the length of the file is its size.
             if range.end > self.size() {
                 state.data.set_len(self.size()).context(STAGED, "resize", &path)?;
@@ -379,8 +335,21 @@ impl StagedFile {
         Ok(())
     }
 
+    /// After bytes changed: the store counts what they occupy now.
+    pub(super) fn recount(&self, state: &mut State) {
+        match disk::allocated_bytes(&state.data) {
+            // Bytes that are the cache's or history's, too, and have no name here any more are counted there.
+            Ok(_) if state.discarded && state.inode_shared => {}
+            Ok(now) => {
+                self.core.space.staged_changed(state.counted, now);
+                state.counted = now;
+            }
+            Err(error) => tracing::warn!(%error, id = %self.id, "staged bytes cannot be counted"),
+        }
+    }
+
     /// Before bytes change: a new generation, no checksums, an inode of our own. Bytes from `keep` on are about to go.
-    fn begin_change(&self, state: &mut State, keep: u64) -> Result<()> {
+    pub(super) fn begin_change(&self, state: &mut State, keep: u64) -> Result<()> {
         if state.inode_shared {
             self.move_to_copy(state, keep)?;
         }
@@ -393,7 +362,7 @@ impl StagedFile {
     fn move_to_copy(&self, state: &mut State, keep: u64) -> Result<()> {
         let (path, folder) = (self.path(), &self.core.dirs.staging);
         let allocated = disk::allocated_bytes(&state.data).context(STAGED, "stat", &path)?;
-        self.core.reserve_staged(allocated.min(keep), STAGED)?;
+        self.core.reserve_staged(allocated.min(keep))?;
         let temporary = files::temporary_in(folder).context(STAGED, "create", folder)?;
         files::copy_sparse(&state.data, temporary.as_file(), self.size().min(keep)).context(STAGED, "copy", &path)?;
         durable::sync_data(temporary.as_file()).context(STAGED, "sync", &path)?;
@@ -425,34 +394,33 @@ impl StagedFile {
     }
 }
 
+impl Drop for StagedFile {
+    fn drop(&mut self) {
+        let state = self.state.get_mut().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if state.discarded {
+            // The last name went before; now the disk gets the space back.
+            self.core.space.staged_changed(state.counted, 0);
+        }
+    }
+}
+
 impl State {
+    /// The names are about to go. The space stays in use while the file is open, unless the cache or history has it now.
+    pub(super) fn discard(&mut self, space: &Space) {
+        self.discarded = true;
+        if self.inode_shared {
+            space.staged_changed(std::mem::take(&mut self.counted), 0);
+        }
+    }
+
     pub(super) fn missing(&self, range: ByteRange) -> Vec<BlockRun> {
         self.overlay.as_ref().map_or_else(Vec::new, |map| map.missing(range))
     }
 
-    fn check_writable(&self, range: ByteRange) -> std::result::Result<(), &'static str> {
+    pub(super) fn check_writable(&self, range: ByteRange) -> std::result::Result<(), &'static str> {
         match &self.overlay {
             Some(map) if !map.missing_for_write(range).is_empty() => Err("a partly covered block is not here"),
             Some(_) | None => Ok(()),
         }
     }
-}
-
-/// Zeroes a range and frees what can be freed.
-fn make_zero(file: &File, range: ByteRange) -> io::Result<()> {
-    match disk::punch_hole(file, range) {
-        Err(error) if error.raw_os_error() == Some(libc::EOPNOTSUPP) => write_zeros(file, range),
-        result => result,
-    }
-}
-
-fn write_zeros(file: &File, range: ByteRange) -> io::Result<()> {
-    static ZEROS: [u8; 64 * 1024] = [0; 64 * 1024];
-    let mut at = range.start;
-    while at < range.end {
-        let count = usize::try_from(range.end - at).unwrap_or(ZEROS.len()).min(ZEROS.len());
-        file.write_all_at(&ZEROS[..count], at)?;
-        at += u64::try_from(count).map_err(io::Error::other)?;
-    }
-    Ok(())
 }

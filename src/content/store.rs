@@ -1,11 +1,10 @@
-//! What every open file of the store shares: folders, budget, clock, the tables of open files, and the accounting of disk space.
+//! What every open file of the store shares: folders, clock, the tables of open files, and what is cached. Disk space is in `space`.
 //!
 //! Lock order: a staged file's state, then `evict_turn`, then `scanned`, then a table of open files (rank `Blocks`, held for a look-up only), then a
 //! cached file's state, then `oldest` and `pinned`. No lock is held while a caller of the store waits for a network.
 
 use std::collections::{HashMap, HashSet};
-use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -13,8 +12,9 @@ use super::block_index::{BlockIndexFile, Key};
 use super::cached::CachedFile;
 use super::files::{self, CACHED, IoContext, LiveTable, lock};
 use super::scan;
+use super::space::Space;
 use super::staged::StagedFile;
-use super::{Budget, ContentDirs, ContentError, Result};
+use super::{ContentDirs, Result};
 use crate::catalog::Version;
 use crate::sys::process;
 use crate::types::ranked_lock::{Rank, RankedMutex};
@@ -23,14 +23,11 @@ use crate::types::{Clock, StagedId, Timestamp, VaultId};
 /// 2020-01-01T00:00:00Z in seconds since 1970: tick 0 of the least-recently-used order.
 const TICKS_START_SECONDS: i64 = 1_577_836_800;
 
-/// Says how many bytes can still be written to the file system of a folder.
-pub(super) type FreeSpace = dyn Fn(&Path) -> io::Result<u64> + Send + Sync;
-
 /// The shared part of a [`super::ContentStore`].
 pub(super) struct StoreCore {
     pub(super) dirs: ContentDirs,
     pub(super) vault: VaultId,
-    pub(super) budget: Budget,
+    pub(super) space: Space,
     /// Hash of the running boot; 0 if it cannot be told.
     pub(super) boot: u64,
     pub(super) cached: RankedMutex<LiveTable<Key, CachedFile>>,
@@ -41,7 +38,6 @@ pub(super) struct StoreCore {
     /// Per cached file a tick that none of its blocks is older than. `None` until the first eviction has looked at the disk.
     pub(super) oldest: Mutex<Option<HashMap<Key, u32>>>,
     clock: Arc<dyn Clock>,
-    free_space: Box<FreeSpace>,
     last_tick: AtomicU32,
     /// True once `usage` counts what was on disk when the store was opened.
     scanned: Mutex<bool>,
@@ -50,13 +46,7 @@ pub(super) struct StoreCore {
 }
 
 impl StoreCore {
-    pub(super) fn new(
-        dirs: ContentDirs,
-        vault: VaultId,
-        budget: Budget,
-        clock: Arc<dyn Clock>,
-        free_space: Box<FreeSpace>,
-    ) -> Self {
+    pub(super) fn new(dirs: ContentDirs, vault: VaultId, space: Space, clock: Arc<dyn Clock>) -> Self {
         let boot = process::boot_id().map_or(0, |id| {
             let mut bytes = [0; 8];
             bytes.copy_from_slice(&blake3::hash(id.as_bytes()).as_bytes()[..8]);
@@ -65,7 +55,7 @@ impl StoreCore {
         Self {
             dirs,
             vault,
-            budget,
+            space,
             boot,
             cached: RankedMutex::new(Rank::Blocks, LiveTable::new()),
             staged: RankedMutex::new(Rank::Blocks, LiveTable::new()),
@@ -73,7 +63,6 @@ impl StoreCore {
             evict_turn: Mutex::new(()),
             oldest: Mutex::new(None),
             clock,
-            free_space,
             last_tick: AtomicU32::new(0),
             scanned: Mutex::new(false),
             usage: AtomicU64::new(0),
@@ -181,6 +170,11 @@ impl StoreCore {
         self.usage.load(Ordering::Relaxed)
     }
 
+    /// Takes room in the cache, if nobody else has since `used` was read.
+    pub(super) fn take(&self, used: u64, taken: u64) -> bool {
+        self.usage.compare_exchange(used, taken, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+    }
+
     pub(super) fn charge(&self, bytes: u64) {
         self.usage.fetch_add(bytes, Ordering::Relaxed);
     }
@@ -201,90 +195,10 @@ impl StoreCore {
     pub(super) fn rotten_blocks(&self) -> u64 {
         self.rotten_blocks.load(Ordering::Relaxed)
     }
-
-    /// By how many bytes the disk is short of `bytes` more above the floor.
-    pub(super) fn short_of_floor(&self, bytes: u64, folder: &Path, what: &'static str) -> Result<u64> {
-        let available = (self.free_space)(folder).context(what, "ask the free space of", folder)?;
-        Ok(self.budget.min_free_bytes.saturating_add(bytes).saturating_sub(available))
-    }
-
-    /// Takes `bytes` of the cache budget, evicting others if need be.
-    pub(super) fn reserve_cache(self: &Arc<Self>, bytes: u64) -> Result<Reservation<'_>> {
-        /// An eviction may free less than it asked for, once because of a race; not for ever.
-        const ATTEMPTS: u32 = 3;
-        let full = || ContentError::NoSpace { what: CACHED };
-        let limit = self.budget.cache_bytes;
-        let mut evictions = 0;
-        self.ensure_scanned()?;
-        if bytes > limit {
-            return Err(full());
-        }
-        loop {
-            let used = self.usage();
-            let over = used.saturating_add(bytes).saturating_sub(limit);
-            let short = self.short_of_floor(bytes, &self.dirs.blocks, CACHED)?;
-            if over == 0 && short == 0 {
-                let taken = used.saturating_add(bytes);
-                if self.usage.compare_exchange(used, taken, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
-                    return Ok(Reservation { core: self, bytes });
-                }
-                continue;
-            }
-            // A full disk that all cached bytes together would not help is no reason to lose them.
-            if short > used || evictions == ATTEMPTS {
-                return Err(full());
-            }
-            evictions += 1;
-            // Down to 95 %, so that the next fills do not evict one block each.
-            let low = limit - limit / 20;
-            let goal = if over == 0 { short } else { used.saturating_add(bytes).saturating_sub(low).max(short) };
-            if self.evict_least_recent(goal.min(used))? == 0 {
-                return Err(full());
-            }
-        }
-    }
-
-    /// Makes sure that `bytes` more can be staged: cached blocks go first, then the writer is told.
-    pub(super) fn reserve_staged(self: &Arc<Self>, bytes: u64, what: &'static str) -> Result<()> {
-        let short = self.short_of_floor(bytes, &self.dirs.staging, what)?;
-        if short == 0 {
-            return Ok(());
-        }
-        self.ensure_scanned()?;
-        if short <= self.usage() {
-            self.evict_least_recent(short)?;
-            if self.short_of_floor(bytes, &self.dirs.staging, what)? == 0 {
-                return Ok(());
-            }
-        }
-        Err(ContentError::NoSpace { what })
-    }
 }
 
 /// A time in ticks of the least-recently-used order.
 pub(super) fn ticks_at(time: Timestamp) -> u32 {
     let seconds = time.0.div_euclid(1_000_000_000) - TICKS_START_SECONDS;
     u32::try_from(seconds.max(0)).unwrap_or(u32::MAX)
-}
-
-/// Cache budget that was taken for blocks to come. What is not used up is given back on drop.
-pub(super) struct Reservation<'a> {
-    core: &'a StoreCore,
-    bytes: u64,
-}
-
-impl Reservation<'_> {
-    /// `bytes` of it are on disk now.
-    pub(super) fn use_up(&mut self, bytes: u64) {
-        let covered = bytes.min(self.bytes);
-        self.bytes -= covered;
-        // More than was asked for: blocks were evicted between the reservation and the fill.
-        self.core.charge(bytes - covered);
-    }
-}
-
-impl Drop for Reservation<'_> {
-    fn drop(&mut self) {
-        self.core.discharge(self.bytes);
-    }
 }

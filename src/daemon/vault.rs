@@ -48,6 +48,9 @@ const OWNER_GRACE: Duration = Duration::from_secs(5);
 /// How long an engine that failed rests.
 const ENGINE_PAUSE: Duration = Duration::from_secs(10);
 
+/// So much of the cache stays on a disk that is nearly full, so that files can be read.
+const WORKING_SET_BYTES: u64 = 64 * 1024 * 1024;
+
 /// Where a vault keeps its files on this machine.
 #[derive(Clone, Debug)]
 pub(super) struct Places {
@@ -117,20 +120,13 @@ impl OpenVault {
         let stores = blocking(move || open_stores(&opening, &dirs, budget, &device, clock)).await?;
         let rules =
             Rules::new(&RuleSettings::default()).map_err(|error| problems::of(ErrorCode::InvalidRequest, &error))?;
-        let open = Arc::new(Self::assemble(daemon, vault, &settings, &places, stores, Arc::new(rules)));
+        let open = Arc::new(Self::assemble(daemon, vault, &settings, stores, Arc::new(rules)));
         open.start(&settings);
         tracing::info!(vault = %vault.id, "opened");
         Ok(open)
     }
 
-    fn assemble(
-        daemon: &Daemon,
-        vault: &Vault,
-        settings: &Settings,
-        places: &Places,
-        stores: Stores,
-        rules: Arc<Rules>,
-    ) -> Self {
+    fn assemble(daemon: &Daemon, vault: &Vault, settings: &Settings, stores: Stores, rules: Arc<Rules>) -> Self {
         let Stores { provider, catalog, content, paused, offline, was_listed } = stores;
         let link = EngineLink::default();
         let fetcher = BlockFetcher::new(
@@ -145,7 +141,6 @@ impl OpenVault {
             vault: vault.id,
             catalog: Arc::clone(&catalog),
             content: Arc::clone(&content),
-            staging_dir: places.content().staging,
             source: Arc::new(fetcher.clone()),
             sink: Arc::new(link.clone()),
             policy: Arc::<Rules>::clone(&rules),
@@ -406,7 +401,13 @@ fn behind(local: LocalProvider, link: SimulatedLink) -> Faulty<LocalProvider> {
 }
 
 fn budget(settings: &Settings) -> Budget {
-    Budget { cache_bytes: settings.cache.max_bytes, min_free_bytes: settings.cache.min_free_bytes }
+    Budget {
+        cache_bytes: settings.cache.max_bytes,
+        cache_free_bytes: settings.cache.min_free_bytes,
+        working_set_bytes: WORKING_SET_BYTES,
+        staging_bytes: settings.staging.max_bytes,
+        staging_free_bytes: settings.staging.min_free_bytes,
+    }
 }
 
 fn fetch_config(settings: &Settings) -> FetchConfig {

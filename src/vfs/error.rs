@@ -156,6 +156,7 @@ impl FsError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::content::Shortage;
 
     #[test]
     fn applications_get_the_numbers_that_they_branch_on() {
@@ -166,7 +167,7 @@ mod tests {
             (FsError::Name(NameError::TooLong { limit: 255 }), libc::ENAMETOOLONG),
             (FsError::NotPermitted("hard links"), libc::EPERM),
             (FsError::Catalog(CatalogError::NoSpace), libc::ENOSPC),
-            (FsError::Content(ContentError::NoSpace { what: "staged bytes" }), libc::ENOSPC),
+            (FsError::Content(ContentError::NoSpace { what: "staged bytes", why: Shortage::Disk }), libc::ENOSPC),
             (FsError::Fetch(FetchError::Offline), libc::EIO),
             (FsError::Fetch(FetchError::Gone), libc::ESTALE),
             (FsError::NotEmpty, libc::ENOTEMPTY),

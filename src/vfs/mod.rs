@@ -26,7 +26,6 @@ mod wait;
 mod write;
 mod xattr;
 
-use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
 
 pub use attr::{SetAttr, SetTime, Stat};
@@ -57,8 +56,6 @@ pub struct VfsParts {
     pub catalog: Arc<Catalog>,
     /// The bytes.
     pub content: Arc<ContentStore>,
-    /// The disk whose free space the mount shows.
-    pub staging_dir: PathBuf,
     /// Bytes that are not here.
     pub source: Arc<dyn BlockSource>,
     /// Who wants to know of changes.

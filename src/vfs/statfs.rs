@@ -1,8 +1,6 @@
-//! Free space: that of the disk which holds staged bytes, because that is what a write needs now. The provider is never asked here.
+//! Free space: what a write could use now of the disk that holds staged bytes. The provider is never asked here.
 
 use super::{Result, VaultFs};
-use crate::content::ContentError;
-use crate::sys::disk::disk_space;
 
 /// Space as `statfs` shows it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -18,12 +16,8 @@ pub struct Space {
 impl VaultFs {
     /// Space of the mount.
     pub fn space(&self) -> Result<Space> {
-        let disk = disk_space(&self.parts.staging_dir).map_err(|source| ContentError::Io {
-            operation: "statfs",
-            path: self.parts.staging_dir.clone(),
-            source,
-        })?;
+        let room = self.parts.content.room()?;
         let (files, _) = self.parts.catalog.read(|view| view.totals())?;
-        Ok(Space { total: disk.total, free: disk.available, files })
+        Ok(Space { total: room.total, free: room.free, files })
     }
 }

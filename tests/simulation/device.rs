@@ -132,7 +132,7 @@ impl<P: Provider> Device<P> {
             staging: state.join("staging"),
             history: state.join("history"),
         };
-        let budget = Budget { cache_bytes: 64 << 20, min_free_bytes: 0 };
+        let budget = Budget { cache_bytes: 64 << 20, ..Budget::UNBOUNDED };
         let content = Arc::new(ContentStore::open(dirs, VAULT, budget, Arc::clone(&clock)).unwrap());
         recover(&catalog, &content, &names, &self.name, &opened).unwrap();
         let catalog = Arc::new(catalog);

@@ -1,11 +1,11 @@
-//! Making room: the budget holds, the least recently used goes first, pins stay, a full disk is told.
+//! Making room: the budget holds, the least recently used goes first, pins stay.
 
 use super::*;
 use crate::content::ContentError;
 use crate::types::ByteRange;
 
 fn budget(cache_blocks: u64) -> Budget {
-    Budget { cache_bytes: blocks(cache_blocks), min_free_bytes: 0 }
+    Budget { cache_bytes: blocks(cache_blocks), ..Budget::UNBOUNDED }
 }
 
 fn present(file: &CachedFile) -> Vec<u64> {
@@ -94,57 +94,6 @@ fn more_than_the_whole_budget_evicts_nothing() {
     let big = fixture.store.cached(&version("big", 5 * BLOCK)).unwrap();
     assert!(matches!(big.fill(BlockIndex(0), &pattern(2, 5 * BLOCK)), Err(ContentError::NoSpace { .. })));
     assert!(small.is_complete());
-}
-
-#[test]
-fn a_disk_below_the_floor_refuses_fills_and_new_staged_bytes_but_not_overwrites() {
-    let mut fixture = Fixture::new();
-    let staged = fixture.staged_with(&pattern(1, 2 * BLOCK));
-    let id = staged.id();
-    drop(fixture.cached_with(&version("a", BLOCK), &pattern(2, BLOCK)));
-    drop(staged);
-    fixture = fixture.reopen_with(Budget { cache_bytes: 1 << 30, min_free_bytes: u64::MAX });
-    let full = |result: crate::content::Result<()>| assert!(matches!(result, Err(ContentError::NoSpace { .. })));
-    full(fixture.store.cached(&version("b", BLOCK)).unwrap().fill(BlockIndex(0), &pattern(3, BLOCK)));
-    let staged = fixture.store.staged(id).unwrap();
-    full(staged.write(blocks(2), b"more"));
-    full(staged.append(b"more").map(|_| ()));
-    full(staged.allocate(ByteRange::new(0, blocks(9)), false));
-    full(fixture.store.stage(StagedId::random(), None).map(|_| ()));
-    full(fixture.store.keep_copy(&mut &b"bytes"[..]).map(|_| ()));
-    // What is allocated can be written again, and everything can be read, synced, cut and removed.
-    staged.write(100, b"header").unwrap();
-    staged.sync().unwrap();
-    assert_eq!(read_staged(&staged, 100, 6).unwrap(), b"header");
-    staged.truncate(10).unwrap();
-    fixture.store.discard(id).unwrap();
-    // Dropping the cache would not have helped, so it is still there.
-    assert_eq!(fixture.store.cached_bytes(&version("a", BLOCK)), blocks(1));
-    assert_eq!(fixture.store.evict(&version("a", BLOCK)).unwrap(), blocks(1));
-}
-
-#[test]
-fn staged_bytes_take_the_room_of_cached_ones_on_a_small_disk() {
-    let mut fixture = Fixture::new();
-    // A disk of 40 blocks, of which 8 are the floor, that holds nothing but this store.
-    fixture = fixture.reopen_on_disk_of(blocks(40), blocks(8));
-    let bytes = pattern(1, 30 * BLOCK);
-    let cached = fixture.cached_with(&version("a", bytes.len()), &bytes);
-    let staged = fixture.store.stage(StagedId::random(), None).unwrap();
-    for block in bytes.chunks(BLOCK) {
-        staged.append(block).unwrap();
-    }
-    // 32 blocks in all: what was staged pushed the cache out, nothing was refused before.
-    assert!(cached.present_bytes() <= blocks(2), "{} bytes stay", cached.present_bytes());
-    assert!(whole(&staged) == bytes);
-    assert!(matches!(staged.append(&bytes[..3 * BLOCK]), Err(ContentError::NoSpace { .. })));
-    assert!(whole(&staged) == bytes, "nothing of a refused write is there");
-    // Fills are refused before they eat into the floor.
-    let other = fixture.store.cached(&version("b", 5 * BLOCK)).unwrap();
-    assert!(matches!(other.fill(BlockIndex(0), &pattern(2, 5 * BLOCK)), Err(ContentError::NoSpace { .. })));
-    fixture.store.discard(staged.id()).unwrap();
-    drop(staged);
-    other.fill(BlockIndex(0), &pattern(2, 5 * BLOCK)).unwrap();
 }
 
 #[test]

@@ -116,7 +116,7 @@ fn promotion_refuses_what_is_not_the_version() {
 
 #[test]
 fn promoted_files_are_evicted_as_a_whole_and_last_used_counts() {
-    let fixture = Fixture::with_budget(Budget { cache_bytes: blocks(10), min_free_bytes: 0 });
+    let fixture = Fixture::with_budget(Budget { cache_bytes: blocks(10), ..Budget::UNBOUNDED });
     let bytes = pattern(1, 4 * BLOCK);
     let staged = fixture.staged_with(&bytes);
     let promoted = fixture.store.promote(&staged, &version("promoted", bytes.len())).unwrap();

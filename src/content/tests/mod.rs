@@ -5,6 +5,7 @@ mod evict;
 mod lifecycle;
 mod overlay_model;
 mod recovery;
+mod space;
 mod staged;
 
 use std::fs;
@@ -48,7 +49,7 @@ pub(super) struct Fixture {
     folder: tempfile::TempDir,
 }
 
-pub(super) const AMPLE: Budget = Budget { cache_bytes: 1 << 30, min_free_bytes: 0 };
+pub(super) const AMPLE: Budget = Budget { cache_bytes: 1 << 30, ..Budget::UNBOUNDED };
 
 impl Fixture {
     pub(super) fn new() -> Self {
@@ -76,13 +77,12 @@ impl Fixture {
     }
 
     /// The same on a disk of this size that holds the data files of this store and nothing else.
-    pub(super) fn reopen_on_disk_of(self, size: u64, min_free_bytes: u64) -> Self {
+    pub(super) fn reopen_on_disk_of(self, size: u64, budget: Budget) -> Self {
         let Self { store, clock, vault, folder } = self;
         drop(store);
         let dirs = dirs(&folder);
         let ours = dirs.clone();
         let free_space = move |_: &Path| Ok(size.saturating_sub(data_bytes(&ours)));
-        let budget = Budget { min_free_bytes, ..AMPLE };
         let store = ContentStore::open_on(dirs, vault, budget, clock.clone(), Box::new(free_space)).unwrap();
         Self { store, clock, vault, folder }
     }

@@ -281,7 +281,7 @@ impl CachedBlocks for MemoryFile {
 
     fn fill(&self, start: BlockIndex, bytes: &[u8]) -> content::Result<()> {
         if *self.full.lock().unwrap() {
-            return Err(ContentError::NoSpace { what: "cached bytes" });
+            return Err(ContentError::NoSpace { what: "cached bytes", why: content::Shortage::Disk });
         }
         let mut blocks = self.blocks.lock().unwrap();
         for (index, block) in (start.0..).zip(bytes.chunks(usize::try_from(BLOCK_BYTES).unwrap())) {

@@ -72,7 +72,7 @@ async fn hydrate(fetcher: &BlockFetcher, version: &Version) -> Result<(), FetchE
 fn store(folder: &Path, cache_bytes: u64) -> Arc<ContentStore> {
     let dirs =
         ContentDirs { blocks: folder.join("blocks"), staging: folder.join("staging"), history: folder.join("history") };
-    let budget = Budget { cache_bytes, min_free_bytes: 0 };
+    let budget = Budget { cache_bytes, ..Budget::UNBOUNDED };
     Arc::new(ContentStore::open(dirs, VaultId(uuid::Uuid::from_u128(7)), budget, Arc::new(SystemClock)).unwrap())
 }
 
