@@ -12,7 +12,7 @@
 //! Invariant: after a failed flush nothing is ever called durable again. The kernel may have dropped the dirty pages, and a second
 //! flush that succeeds proves nothing; the vault must be opened again.
 
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -23,6 +23,8 @@ use rusqlite::Connection;
 
 use super::open::PAGE_BYTES;
 use super::{CatalogError, Result};
+use crate::sys::disk;
+use crate::types::ByteRange;
 
 /// How long a committed transaction may stay volatile when nobody asks for more (promise P3).
 const FLUSH_AFTER: Duration = Duration::from_secs(1);
@@ -32,6 +34,10 @@ const CHECKPOINT_ABOVE_PAGES: u64 = 4 * 1024 * 1024 / PAGE_BYTES;
 
 /// A commit moves it itself when it is larger than this: writers have outrun the thread.
 const CHECKPOINT_IN_COMMIT_ABOVE_PAGES: u64 = 64 * 1024 * 1024 / PAGE_BYTES;
+
+/// Disk that the WAL has for itself from the start: on a full disk things can still be deleted, moved and recorded. As much as the
+/// first piece of the WAL's index describes, which is there, too.
+const RESERVED_BYTES: u64 = 8 * 1024 * 1024;
 
 /// What commits, flushes and the thread share.
 pub(super) struct Durability {
@@ -60,7 +66,10 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl Durability {
     /// Starts to follow the commits of `writer`, whose database is in WAL mode and was written to, so that the WAL exists.
     pub(super) fn follow(writer: &mut Connection, wal_path: &Path) -> Result<Arc<Self>> {
-        let wal = File::open(wal_path).map_err(CatalogError::io(wal_path))?;
+        let wal = OpenOptions::new().read(true).write(true).open(wal_path).map_err(CatalogError::io(wal_path))?;
+        if let Err(error) = disk::allocate(&wal, ByteRange::new(0, RESERVED_BYTES), true) {
+            tracing::debug!(%error, "no space is reserved for the write-ahead log");
+        }
         let durability = Arc::new(Self {
             wal,
             wal_path: wal_path.to_owned(),

@@ -320,12 +320,23 @@ pub enum RulesCommand {
 pub enum ConfigCommand {
     /// Every setting, its value and where it comes from
     Show,
-    /// Change a setting in the settings file
+    /// Change a setting in the settings file; a running daemon is told
     Set {
         /// Name of the setting, as `config show` prints it
         key: String,
         /// New value
         value: String,
+        /// Only for this vault (name or id)
+        #[arg(long, value_name = "NAME")]
+        vault: Option<String>,
+    },
+    /// Take a setting out of the settings file, so that the default (or the value for all vaults) holds again
+    Unset {
+        /// Name of the setting, as `config show` prints it
+        key: String,
+        /// Only for this vault (name or id)
+        #[arg(long, value_name = "NAME")]
+        vault: Option<String>,
     },
 }
 

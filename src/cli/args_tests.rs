@@ -57,6 +57,8 @@ fn the_fixed_forms_parse() {
         "doctor",
         "config show",
         "config set cache.max_bytes 1GiB",
+        "config set bandwidth.up 1MiB/s --vault Work",
+        "config unset cache.max_bytes",
         "offline",
         "online Work",
         "completions bash",

@@ -65,13 +65,18 @@ impl Context {
 
     /// The daemon, if it runs.
     pub(super) async fn running_daemon(&self) -> Result<Client> {
-        let client = self.client()?;
-        if client.is_answering().await {
+        if let Some(client) = self.daemon_if_any().await? {
             return Ok(client);
         }
         Err(Problem::new(ErrorCode::DaemonAbsent, "the daemon is not running")
             .hint("it starts by itself when a command needs it; `vaultfs daemon run` runs it here")
             .into())
+    }
+
+    /// The daemon; `None` if none runs.
+    pub(super) async fn daemon_if_any(&self) -> Result<Option<Client>> {
+        let client = self.client()?;
+        Ok(client.is_answering().await.then_some(client))
     }
 
     /// Returns when the daemon no longer answers.

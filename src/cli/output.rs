@@ -11,6 +11,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::error::{CliError, Result};
 use crate::control::protocol::{ErrorBody, ErrorCode, Problem};
+pub use crate::types::units::readable_size as size;
 
 const BOLD_RED: &str = "\x1b[1;31m";
 const BOLD_CYAN: &str = "\x1b[1;36m";
@@ -182,11 +183,6 @@ pub fn printable(text: &str) -> Cow<'_, str> {
     Cow::Owned(text.chars().map(escaped).collect())
 }
 
-/// `1.5 GiB`.
-pub fn size(bytes: u64) -> String {
-    indicatif::BinaryBytes(bytes).to_string().replace(".00 ", " ")
-}
-
 /// `1 entry`, `2 entries`.
 pub fn counted(count: u64, one: &str, many: &str) -> String {
     format!("{count} {}", if count == 1 { one } else { many })
@@ -203,10 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn sizes_and_counts_read_well() {
-        assert_eq!(size(0), "0 B");
-        assert_eq!(size(1536), "1.50 KiB");
-        assert_eq!(size(4 << 30), "4 GiB");
+    fn counts_read_well() {
         assert_eq!(
             (counted(1, "file", "files"), counted(0, "file", "files")),
             ("1 file".to_owned(), "0 files".to_owned())

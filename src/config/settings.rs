@@ -132,6 +132,8 @@ pub struct Setting {
     pub default: &'static str,
     /// May differ between vaults.
     pub per_vault: bool,
+    /// A running daemon takes a change over at once, not when it is started again.
+    pub at_once: bool,
     /// One line for `config show` and the manual.
     pub description: &'static str,
     /// Checks and stores a value.
@@ -164,6 +166,7 @@ macro_rules! setting {
             variable: $variable,
             default: $default,
             per_vault: Scope::$vaults.per_vault(),
+            at_once: Scope::$vaults.at_once(),
             description: $about,
             set: |settings, $raw| {
                 settings.$($field).+ = $parse?;
@@ -178,17 +181,25 @@ macro_rules! setting {
     };
 }
 
-/// Whether a setting may differ between vaults, in a word for the table.
+/// Whether a setting may differ between vaults, and while they are open, in a word for the table.
 enum Scope {
     Program,
     Vault,
+    Live,
 }
 
 impl Scope {
     const fn per_vault(self) -> bool {
         match self {
             Self::Program => false,
-            Self::Vault => true,
+            Self::Vault | Self::Live => true,
+        }
+    }
+
+    const fn at_once(self) -> bool {
+        match self {
+            Self::Program | Self::Vault => false,
+            Self::Live => true,
         }
     }
 }
@@ -199,16 +210,16 @@ pub const SETTINGS: &[Setting] = &[
     setting!("device_name", "VAULTFS_DEVICE_NAME", "", Program, Text,
         "what other devices call this one, for example in the names of conflict copies",
         device_name = |raw| device_name(raw.text()?), |name| name.clone()),
-    setting!("cache.max_bytes", "VAULTFS_CACHE_MAX_BYTES", "10 GiB", Vault, Text,
+    setting!("cache.max_bytes", "VAULTFS_CACHE_MAX_BYTES", "10 GiB", Live, Text,
         "downloaded bytes kept on this machine; the least recently used go first",
         cache.max_bytes = |raw| raw.size(), |bytes| format_size(*bytes)),
-    setting!("cache.min_free_bytes", "VAULTFS_CACHE_MIN_FREE_BYTES", "1 GiB", Vault, Text,
-        "downloaded bytes are dropped while the disk has less than this free",
+    setting!("cache.min_free_bytes", "VAULTFS_CACHE_MIN_FREE_BYTES", "1 GiB", Live, Text,
+        "downloaded bytes, all but a few, are dropped while the disk has less than this free",
         cache.min_free_bytes = |raw| raw.size(), |bytes| format_size(*bytes)),
-    setting!("staging.max_bytes", "VAULTFS_STAGING_MAX_BYTES", "0 B", Vault, Text,
+    setting!("staging.max_bytes", "VAULTFS_STAGING_MAX_BYTES", "0 B", Live, Text,
         "edits waiting for upload may use this much; beyond it writes fail with \"no space left\"; 0: the whole disk",
         staging.max_bytes = |raw| raw.size(), |bytes| format_size(*bytes)),
-    setting!("staging.min_free_bytes", "VAULTFS_STAGING_MIN_FREE_BYTES", "64 MiB", Vault, Text,
+    setting!("staging.min_free_bytes", "VAULTFS_STAGING_MIN_FREE_BYTES", "64 MiB", Live, Text,
         "writes fail with \"no space left\" rather than leave less than this free",
         staging.min_free_bytes = |raw| raw.size(), |bytes| format_size(*bytes)),
     setting!("sync.auto", "VAULTFS_SYNC_AUTO", "true", Vault, Switch,
@@ -232,19 +243,19 @@ pub const SETTINGS: &[Setting] = &[
     setting!("fetch.parallel", "VAULTFS_FETCH_PARALLEL", "8", Vault, Number,
         "downloads that run at once",
         fetch.parallel = |raw| parallel(raw), |parallel| parallel.to_string()),
-    setting!("bandwidth.up", "VAULTFS_BANDWIDTH_UP", "0 B", Vault, Text,
+    setting!("bandwidth.up", "VAULTFS_BANDWIDTH_UP", "0 B", Live, Text,
         "upload limit per second, such as \"1 MiB/s\"; 0: none",
         bandwidth.up = |raw| raw.rate(), |rate| format_size(*rate)),
-    setting!("bandwidth.down", "VAULTFS_BANDWIDTH_DOWN", "0 B", Vault, Text,
+    setting!("bandwidth.down", "VAULTFS_BANDWIDTH_DOWN", "0 B", Live, Text,
         "download limit per second; 0: none",
         bandwidth.down = |raw| raw.rate(), |rate| format_size(*rate)),
-    setting!("bandwidth.limit_demand", "VAULTFS_BANDWIDTH_LIMIT_DEMAND", "false", Vault, Switch,
+    setting!("bandwidth.limit_demand", "VAULTFS_BANDWIDTH_LIMIT_DEMAND", "false", Live, Switch,
         "whether the download limit also slows reads that a program waits for",
         bandwidth.limit_demand = |raw| raw.switch(), |on| on.to_string()),
-    setting!("history.keep_days", "VAULTFS_HISTORY_KEEP_DAYS", "30", Vault, Number,
+    setting!("history.keep_days", "VAULTFS_HISTORY_KEEP_DAYS", "30", Live, Number,
         "replaced and deleted versions are kept at least this many days",
         history.keep_days = |raw| raw.number(0..=36_500), |days| days.to_string()),
-    setting!("history.keep_versions", "VAULTFS_HISTORY_KEEP_VERSIONS", "20", Vault, Number,
+    setting!("history.keep_versions", "VAULTFS_HISTORY_KEEP_VERSIONS", "20", Live, Number,
         "older ones are kept up to this many per file",
         history.keep_versions = |raw| raw.number(0..=100_000), |versions| versions.to_string()),
     setting!("secrets.store", "VAULTFS_SECRETS_STORE", "automatic", Program, Text,

@@ -10,37 +10,35 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::{Arc, RwLock};
 
+use super::Result;
 use super::block_index::{BlockIndexFile, Entry, Header, Key, all_blocks};
-use super::digest::{BadBlock, Digest, block_chunks, byte_len, read_verified};
+use super::digest::{Digest, block_chunks, byte_len};
 use super::files::{self, CACHED, IoContext, exclusive, invalid, lock, shared};
 use super::store::StoreCore;
-use super::{ReadOutcome, Result};
 use crate::catalog::Version;
 use crate::sys::{disk, failpoint};
 use crate::types::{BLOCK_BYTES, BlockIndex, BlockRun, ByteRange};
 
-/// A read refreshes the ticks of its blocks only when they are this old: warm reads write nothing.
-const TICK_REFRESH_SECONDS: u32 = 60;
 /// File systems allocate in units of this.
 const ALLOCATION_BYTES: u64 = 4096;
 
 /// Sparse file of one provider version, with a checksum per present block. Safe for concurrent use.
 pub struct CachedFile {
-    core: Arc<StoreCore>,
-    key: Key,
-    version: Version,
-    state: RwLock<State>,
+    pub(super) core: Arc<StoreCore>,
+    pub(super) key: Key,
+    pub(super) version: Version,
+    pub(super) state: RwLock<State>,
 }
 
-struct State {
+pub(super) struct State {
     /// `None` until something is filled in.
-    files: Option<Files>,
+    pub(super) files: Option<Files>,
     present_bytes: u64,
 }
 
-struct Files {
-    data: File,
-    index: BlockIndexFile,
+pub(super) struct Files {
+    pub(super) data: File,
+    pub(super) index: BlockIndexFile,
     adopted: bool,
 }
 
@@ -84,44 +82,6 @@ impl CachedFile {
     /// Whose bytes these are.
     pub fn version(&self) -> &Version {
         &self.version
-    }
-
-    /// Fills `buffer` from `offset` (the range must lie within the size), verifying every touched block.
-    pub fn read(&self, offset: u64, buffer: &mut [u8]) -> Result<ReadOutcome> {
-        let range = ByteRange::at(offset, byte_len(buffer));
-        if range.end > self.version.size {
-            return Err(invalid("read", &self.data_path(), "the range is beyond the end of the version"));
-        }
-        let run = range.blocks();
-        loop {
-            let rotten = {
-                let state = shared(&self.state);
-                if run.is_empty() {
-                    return Ok(ReadOutcome::Complete);
-                }
-                let Some(files) = &state.files else { return Ok(ReadOutcome::Missing(vec![run])) };
-                let entries = files.index.read(run).context(CACHED, "read", &self.index_path())?;
-                let missing = absent_runs(run, &entries);
-                if !missing.is_empty() {
-                    return Ok(ReadOutcome::Missing(missing));
-                }
-                let digests = entries.iter().filter_map(|entry| entry.digest);
-                let outcome = read_verified(&files.data, self.version.size, offset, buffer, digests).context(
-                    CACHED,
-                    "read",
-                    &self.data_path(),
-                )?;
-                match outcome {
-                    Ok(()) => {
-                        self.touch(files, run.start, entries);
-                        return Ok(ReadOutcome::Complete);
-                    }
-                    Err(BadBlock(block)) => block,
-                }
-            };
-            // Now missing, unless somebody fetched it again meanwhile: look again.
-            self.drop_rotten(rotten)?;
-        }
     }
 
     /// Runs of blocks in `range` that are not here.
@@ -329,19 +289,7 @@ impl CachedFile {
         Ok(bytes)
     }
 
-    fn touch(&self, files: &Files, start: BlockIndex, mut entries: Vec<Entry>) {
-        let tick = self.core.tick();
-        if entries.iter().all(|entry| entry.tick.saturating_add(TICK_REFRESH_SECONDS) > tick) {
-            return;
-        }
-        entries.iter_mut().for_each(|entry| entry.tick = tick);
-        // Several readers may do this at once: with the lock shared they all write the same checksums.
-        if let Err(error) = files.index.write(start, &entries) {
-            tracing::debug!(%error, "the time of use was not recorded; the blocks are evicted earlier");
-        }
-    }
-
-    fn drop_rotten(&self, block: BlockIndex) -> Result<()> {
+    pub(super) fn drop_rotten(&self, block: BlockIndex) -> Result<()> {
         let mut state = exclusive(&self.state);
         let State { files: Some(files), present_bytes } = &mut *state else { return Ok(()) };
         let run = BlockRun { start: block, end: BlockIndex(block.0 + 1) };
@@ -383,11 +331,11 @@ impl CachedFile {
         }
     }
 
-    fn data_path(&self) -> std::path::PathBuf {
+    pub(super) fn data_path(&self) -> std::path::PathBuf {
         self.core.data_path(self.key)
     }
 
-    fn index_path(&self) -> std::path::PathBuf {
+    pub(super) fn index_path(&self) -> std::path::PathBuf {
         self.core.index_path(self.key)
     }
 }
@@ -405,12 +353,12 @@ fn allocation(run: BlockRun, size: u64) -> u64 {
 }
 
 /// Where a byte of a file is in a buffer that starts at `origin`.
-fn buffer_at(at: u64, origin: u64) -> usize {
+pub(super) fn buffer_at(at: u64, origin: u64) -> usize {
     usize::try_from(at - origin).unwrap_or(usize::MAX)
 }
 
 /// The parts of a run whose entries say that there is no block.
-fn absent_runs(run: BlockRun, entries: &[Entry]) -> Vec<BlockRun> {
+pub(super) fn absent_runs(run: BlockRun, entries: &[Entry]) -> Vec<BlockRun> {
     let mut runs: Vec<BlockRun> = Vec::new();
     for (block, _) in run.iter().zip(entries).filter(|(_, entry)| entry.digest.is_none()) {
         match runs.last_mut() {

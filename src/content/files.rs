@@ -31,9 +31,13 @@ pub(super) trait IoContext<T> {
 
 impl<T> IoContext<T> for io::Result<T> {
     fn context(self, what: &'static str, operation: &'static str, path: &Path) -> Result<T> {
-        self.map_err(|source| match source.raw_os_error() {
-            Some(libc::ENOSPC | libc::EDQUOT) => ContentError::NoSpace { what, why: Shortage::Disk },
-            _ => ContentError::Io { operation, path: path.to_owned(), source },
+        self.map_err(|source| {
+            // By kind: an error of a temporary file names its path and has no number any more.
+            if matches!(source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) {
+                ContentError::NoSpace { what, why: Shortage::Disk }
+            } else {
+                ContentError::Io { operation, path: path.to_owned(), source }
+            }
         })
     }
 }

@@ -8,9 +8,11 @@
 mod block_index;
 mod block_map;
 mod cached;
+mod cached_read;
 mod digest;
 mod evict;
 mod files;
+mod held;
 mod kept;
 mod promote;
 mod record;
@@ -143,6 +145,11 @@ impl ContentStore {
         self.core.give_way()
     }
 
+    /// True if [`ContentStore::give_way`] has something to do, as far as is known. Quick.
+    pub fn has_too_much(&self) -> bool {
+        self.core.too_much().is_ok_and(|bytes| bytes > 0)
+    }
+
     /// Why writes are refused, while they are.
     pub fn shortage(&self) -> Result<Option<Shortage>> {
         self.core.shortage()
@@ -180,6 +187,7 @@ impl ContentStore {
 
     /// Drops every block of a version whose content proved wrong as a whole, pinned or not. Returns the bytes freed.
     pub fn reject(&self, version: &Version) -> Result<u64> {
+        self.core.held.forget(Some(Key::of(version)));
         let file = self.core.open_cached(version)?;
         let freed = file.evict_all()?;
         self.core.remove_if_unused(file)?;

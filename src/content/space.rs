@@ -211,18 +211,29 @@ impl StoreCore {
 
     /// Makes sure that `bytes` more can be staged: cached blocks go first, then the writer is told.
     pub(super) fn reserve_staged(self: &Arc<Self>, bytes: u64) -> Result<()> {
+        self.reserve_unless(bytes, || false)
+    }
+
+    /// The same; for want of space it is asked whether the bytes take any.
+    pub(super) fn reserve_unless(self: &Arc<Self>, bytes: u64, needless: impl FnOnce() -> bool) -> Result<()> {
         let (used, limit) = (self.space.staged(), self.space.budget().staging_bytes);
         let made = if bytes > 0 && limit > 0 && used.saturating_add(bytes) > limit {
             Err(ContentError::NoSpace { what: STAGED, why: Shortage::StagingLimit { used, limit } })
         } else {
             self.make_room(bytes, &self.dirs.staging, STAGED)
         };
-        match &made {
-            Ok(()) => self.was_accepted(),
-            Err(ContentError::NoSpace { why, .. }) => self.was_refused(bytes, *why),
-            Err(_) => {}
+        match made {
+            Err(ContentError::NoSpace { .. }) if needless() => Ok(()),
+            Err(ContentError::NoSpace { what, why }) => {
+                self.was_refused(bytes, why);
+                Err(ContentError::NoSpace { what, why })
+            }
+            Ok(()) => {
+                self.was_accepted(bytes);
+                Ok(())
+            }
+            failed => failed,
         }
-        made
     }
 
     /// The same for versions that are kept.
@@ -263,8 +274,10 @@ impl StoreCore {
         }
     }
 
-    fn was_accepted(&self) {
-        if self.space.refused.load(Ordering::Relaxed) != 0 && self.space.refused.swap(0, Ordering::Relaxed) != 0 {
+    /// A write was, or would be, accepted.
+    fn was_accepted(&self, bytes: u64) {
+        let refused = self.space.refused.load(Ordering::Relaxed);
+        if (1..=bytes).contains(&refused) && self.space.refused.swap(0, Ordering::Relaxed) != 0 {
             tracing::info!(vault = %self.vault, "there is space for writes again");
         }
     }
@@ -280,7 +293,7 @@ impl StoreCore {
         let (available, floor) = (self.space.available(&self.dirs.staging, STAGED)?, budget.staging_free_bytes);
         let short = floor.saturating_add(bytes).saturating_sub(available);
         if short == 0 || (self.space.one_disk && short <= self.evictable()?) {
-            self.was_accepted();
+            self.was_accepted(bytes);
             return Ok(None);
         }
         Ok(Some(if available == 0 { Shortage::Disk } else { Shortage::DiskFloor { available, floor } }))
@@ -311,13 +324,24 @@ impl StoreCore {
 
     /// Cached blocks go that are over the budget, and those that keep the disk too full. Returns the bytes freed.
     pub(super) fn give_way(self: &Arc<Self>) -> Result<u64> {
-        let budget = self.space.budget();
         self.ensure_scanned()?;
+        match self.too_much()? {
+            0 => Ok(0),
+            goal => self.evict_least_recent(goal),
+        }
+    }
+
+    /// Bytes by which the cache is too large, as far as it was measured.
+    pub(super) fn too_much(&self) -> Result<u64> {
+        let budget = self.space.budget();
+        let available = self.space.available(&self.dirs.blocks, CACHED)?;
+        if available > budget.staging_free_bytes {
+            self.held.forget(None);
+        }
         let used = self.usage();
-        let short = budget.cache_free_bytes.saturating_sub(self.space.available(&self.dirs.blocks, CACHED)?);
-        let goal =
-            used.saturating_sub(budget.cache_bytes).max(short.min(used.saturating_sub(budget.working_set_bytes)));
-        if goal == 0 { Ok(0) } else { self.evict_least_recent(goal) }
+        let short =
+            budget.cache_free_bytes.saturating_sub(available).min(used.saturating_sub(budget.working_set_bytes));
+        Ok(used.saturating_sub(budget.cache_bytes).max(short))
     }
 
     fn give_way_now_and_then(self: &Arc<Self>) {

@@ -288,14 +288,9 @@ impl StagedFile {
 
     /// Space for a write. Overwriting what is allocated needs none, so that a full disk does not stop it.
     fn reserve(&self, range: ByteRange) -> Result<()> {
-        match self.core.reserve_staged(range.len()) {
-            Err(ContentError::NoSpace { .. })
-                if disk::data_bytes(&shared(&self.state).data, range).is_ok_and(|data| data == range.len()) =>
-            {
-                Ok(())
-            }
-            result => result,
-        }
+        self.core.reserve_unless(range.len(), || {
+            disk::data_bytes(&shared(&self.state).data, range).is_ok_and(|data| data == range.len())
+        })
     }
 
     fn write_locked(&self, state: &mut State, offset: u64, bytes: &[u8]) -> Result<()> {

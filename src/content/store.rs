@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex};
 use super::block_index::{BlockIndexFile, Key};
 use super::cached::CachedFile;
 use super::files::{self, CACHED, IoContext, LiveTable, lock};
+use super::held::HeldBlocks;
 use super::scan;
 use super::space::Space;
 use super::staged::StagedFile;
@@ -28,6 +29,7 @@ pub(super) struct StoreCore {
     pub(super) dirs: ContentDirs,
     pub(super) vault: VaultId,
     pub(super) space: Space,
+    pub(super) held: HeldBlocks,
     /// Hash of the running boot; 0 if it cannot be told.
     pub(super) boot: u64,
     pub(super) cached: RankedMutex<LiveTable<Key, CachedFile>>,
@@ -56,6 +58,7 @@ impl StoreCore {
             dirs,
             vault,
             space,
+            held: HeldBlocks::new(),
             boot,
             cached: RankedMutex::new(Rank::Blocks, LiveTable::new()),
             staged: RankedMutex::new(Rank::Blocks, LiveTable::new()),

@@ -196,6 +196,12 @@ fn router(service: Service) -> Router {
         .route("/conflicts/resolve", command!(resolve_conflicts))
         .route("/rules/why", question!(rules_why, RulesQuery))
         .route("/doctor", question!(doctor, VaultFilter))
+        .route(
+            "/settings/reload",
+            post(|State(service): State<Service>, JsonBody(Nothing {}): JsonBody<Nothing>| async move {
+                answer(service.reload_settings().await)
+            }),
+        )
         .route("/network", command!(network))
         .route("/events", get(events))
         .route("/metrics", get(metrics))

@@ -99,6 +99,8 @@ pub trait ControlService: Send + Sync + 'static {
     async fn rules_why(&self, query: RulesQuery) -> Reply<RuleVerdict>;
     /// Looks for trouble.
     async fn doctor(&self, filter: VaultFilter) -> Reply<DoctorReport>;
+    /// The settings file was changed.
+    async fn reload_settings(&self) -> Reply<Changed>;
     /// Offline and back.
     async fn network(&self, request: NetworkRequest) -> Reply<Changed>;
     /// Prometheus text.

@@ -6,10 +6,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::watch;
+
 use super::blocking::blocking;
 use super::problems;
 use super::tasks::Stop;
 use crate::catalog::{Catalog, HistoryRow};
+use crate::config::Settings;
 use crate::config::settings::HistorySettings;
 use crate::content::ContentStore;
 use crate::control::protocol::{ErrorCode, Problem};
@@ -21,7 +24,12 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 const FIRST: Duration = Duration::from_secs(10 * 60);
 
 /// Runs until it is told to stop.
-pub(super) async fn run(catalog: Arc<Catalog>, content: Arc<ContentStore>, history: HistorySettings, mut stop: Stop) {
+pub(super) async fn run(
+    catalog: Arc<Catalog>,
+    content: Arc<ContentStore>,
+    settings: watch::Receiver<Settings>,
+    mut stop: Stop,
+) {
     let mut pause = FIRST;
     loop {
         tokio::select! {
@@ -29,7 +37,8 @@ pub(super) async fn run(catalog: Arc<Catalog>, content: Arc<ContentStore>, histo
             () = tokio::time::sleep(pause) => {}
         }
         pause = DAY;
-        let (catalog, content, history) = (Arc::clone(&catalog), Arc::clone(&content), history.clone());
+        let (catalog, content) = (Arc::clone(&catalog), Arc::clone(&content));
+        let history = settings.borrow().history.clone();
         let done = blocking(move || {
             catalog.back_up().map_err(|error| problems::of(ErrorCode::Io, &error))?;
             prune(&catalog, &content, &history)

@@ -17,7 +17,9 @@ mod plugs;
 mod problems;
 mod run;
 mod service;
+mod settings;
 pub mod signals;
+mod space;
 pub mod supervisor;
 pub mod tasks;
 mod vault;
@@ -29,13 +31,14 @@ use tokio::sync::watch;
 
 pub use run::{DaemonSettings, run};
 
-use crate::config::{Config, Paths};
+use crate::config::Paths;
 use crate::control::events::EventBus;
 use crate::control::protocol::Problem;
 use crate::types::{Clock, Timestamp};
 use crate::vaults::RegistryFile;
 
 use mount_set::MountSet;
+use settings::LiveConfig;
 use tasks::Tasks;
 use vault_set::VaultSet;
 
@@ -54,7 +57,7 @@ enum StopReason {
 /// The daemon's state, shared by every request.
 pub(crate) struct Daemon {
     paths: Paths,
-    config: Config,
+    config: LiveConfig,
     clock: Arc<dyn Clock>,
     started_at: Timestamp,
     registry: RegistryFile,

@@ -2,8 +2,11 @@
 
 use crate::catalog::CatalogError;
 use crate::config::{ConfigError, PathsError};
+use crate::content::ContentError;
 use crate::control::protocol::{ErrorCode, Problem};
 use crate::mount::MountError;
+use crate::provider::{ErrorKind, ProviderError};
+use crate::sync::SyncError;
 use crate::vaults::RegistryError;
 use crate::vfs::FsError;
 
@@ -85,6 +88,58 @@ pub(super) fn catalog(vault: &str, error: &CatalogError) -> Problem {
         | CatalogError::NotEmpty
         | CatalogError::NameTaken
         | CatalogError::NoSuchNode(_) => problem.hint("see `vaultfs doctor`"),
+    }
+}
+
+/// Why the provider of a vault failed.
+pub(super) fn provider(error: &ProviderError) -> Problem {
+    let told = |code, hint: &str| of(code, error).hint(hint);
+    match error.kind {
+        ErrorKind::NoSpace => told(ErrorCode::NoSpace, "free some space there and try again; nothing is lost"),
+        ErrorKind::RootMissing => {
+            told(ErrorCode::RootMissing, "bring the folder or disk back; nothing is deleted meanwhile")
+        }
+        ErrorKind::AuthRequired => told(ErrorCode::AuthRequired, "sign in again"),
+        ErrorKind::Offline => told(ErrorCode::Offline, "bring the disk or network back; nothing is deleted meanwhile"),
+        ErrorKind::Busy
+        | ErrorKind::Ambiguous
+        | ErrorKind::NotFound
+        | ErrorKind::Exists
+        | ErrorKind::RevisionMismatch
+        | ErrorKind::RevisionGone
+        | ErrorKind::NotEmpty
+        | ErrorKind::CursorReset
+        | ErrorKind::Corrupt
+        | ErrorKind::Refused
+        | ErrorKind::Forbidden
+        | ErrorKind::Unsupported
+        | ErrorKind::Invalid
+        | ErrorKind::Protocol => told(ErrorCode::Io, "see `vaultfs doctor`"),
+    }
+}
+
+/// Why the engine did not do what was asked.
+pub(super) fn sync(vault: &str, error: &SyncError) -> Problem {
+    let code = match error {
+        SyncError::NoSuchNode(_) | SyncError::NothingPending(_) => ErrorCode::NotFound,
+        SyncError::TimedOut => ErrorCode::TimedOut,
+        SyncError::Provider(error) => provider(error).code,
+        SyncError::Catalog(error) => code_of_catalog(error),
+        SyncError::Content(error) => content(error).code,
+        SyncError::Io { .. } | SyncError::ContentLost(_) | SyncError::PlaceTaken(_) => ErrorCode::Io,
+        SyncError::Worker(_) => ErrorCode::Internal,
+    };
+    Problem::new(code, format!("vault {vault}: syncing failed")).because(error).hint("see `vaultfs queue`")
+}
+
+/// Why the bytes of a vault cannot be had or kept.
+pub(super) fn content(error: &ContentError) -> Problem {
+    match error {
+        ContentError::NoSpace { .. } => of(ErrorCode::NoSpace, error).hint("free some space on that disk"),
+        ContentError::StagedDamaged { .. }
+        | ContentError::StagedMissing(_)
+        | ContentError::Superseded(_)
+        | ContentError::Io { .. } => of(ErrorCode::Io, error),
     }
 }
 

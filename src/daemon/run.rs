@@ -10,6 +10,7 @@ use tokio::sync::watch;
 use super::lockfile::InstanceLock;
 use super::mount_set::MountSet;
 use super::service::Front;
+use super::settings::LiveConfig;
 use super::signals::StopSignals;
 use super::tasks::Tasks;
 use super::vault_set::VaultSet;
@@ -54,6 +55,7 @@ pub fn run(settings: DaemonSettings, ready: impl FnOnce()) -> Result<(), Problem
     let file = ConfigFile::load(&paths.config_file()).map_err(|error| problems::config(&error))?;
     let layers = Layers { file: &file, environment: &environment, flags: &flags };
     let config = Config::resolve(&layers).map_err(|error| problems::config(&error))?;
+    let uid = environment.uid;
     let output = if detached { LogOutput::Folder(paths.state().to_owned()) } else { LogOutput::Stderr };
     let log = &config.settings().log;
     logging::init(&log.level, log.names, &output).map_err(|error| problems::of(ErrorCode::Io, &error))?;
@@ -66,13 +68,14 @@ pub fn run(settings: DaemonSettings, ready: impl FnOnce()) -> Result<(), Problem
         .enable_all()
         .build()
         .map_err(|error| Problem::new(ErrorCode::Internal, "cannot start the event loop").because(&error))?;
-    let result = runtime.block_on(serve(paths, config, environment.uid, ready));
+    let config = LiveConfig::new(config, environment, flags);
+    let result = runtime.block_on(serve(paths, config, uid, ready));
     // A thread that still waits for a dead disk must not keep the process.
     runtime.shutdown_timeout(Duration::from_secs(1));
     result
 }
 
-async fn serve(paths: Paths, config: Config, uid: u32, ready: impl FnOnce()) -> Result<(), Problem> {
+async fn serve(paths: Paths, config: LiveConfig, uid: u32, ready: impl FnOnce()) -> Result<(), Problem> {
     let mut signals = StopSignals::listen()?;
     let socket_path = paths.control_socket();
     let listener = socket::bind(&socket_path).map_err(|error| problems::of(ErrorCode::Io, &error))?;
@@ -100,7 +103,7 @@ async fn serve(paths: Paths, config: Config, uid: u32, ready: impl FnOnce()) -> 
     Ok(())
 }
 
-fn build(paths: Paths, config: Config) -> Daemon {
+fn build(paths: Paths, config: LiveConfig) -> Daemon {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     Daemon {
         started_at: clock.now(),

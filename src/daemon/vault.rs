@@ -12,6 +12,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
+use tokio::sync::watch;
+
 use super::Daemon;
 use super::blocking::blocking;
 use super::plugs::EngineLink;
@@ -92,6 +94,8 @@ pub(super) struct OpenVault {
     vfs: Arc<VaultFs>,
     /// It was listed, now or before it was opened: its names are there at once.
     was_listed: AtomicBool,
+    /// As they are now.
+    settings: watch::Sender<Settings>,
     pub(super) tasks: Tasks,
     /// Why the engine does not run, while it does not.
     trouble: Arc<Mutex<Option<Problem>>>,
@@ -121,7 +125,7 @@ impl OpenVault {
         let rules =
             Rules::new(&RuleSettings::default()).map_err(|error| problems::of(ErrorCode::InvalidRequest, &error))?;
         let open = Arc::new(Self::assemble(daemon, vault, &settings, stores, Arc::new(rules)));
-        open.start(&settings);
+        open.start();
         tracing::info!(vault = %vault.id, "opened");
         Ok(open)
     }
@@ -177,6 +181,7 @@ impl OpenVault {
             rules,
             vfs,
             was_listed: AtomicBool::new(was_listed),
+            settings: watch::Sender::new(settings.clone()),
             tasks: Tasks::default(),
             trouble: Arc::default(),
             events: Arc::clone(&daemon.events),
@@ -185,8 +190,8 @@ impl OpenVault {
     }
 
     /// Starts the tasks of the vault. They hold parts of it, never the whole: closing takes it apart.
-    fn start(self: &Arc<Self>, settings: &Settings) {
-        if settings.sync.auto {
+    fn start(self: &Arc<Self>) {
+        if self.settings.borrow().sync.auto {
             let (engine, trouble) = (Arc::clone(&self.engine), Arc::clone(&self.trouble));
             self.tasks.spawn("sync", |stop| keep_syncing(engine, trouble, stop));
         }
@@ -194,15 +199,22 @@ impl OpenVault {
         let (events, registry) = (Arc::clone(&self.events), self.registry.clone());
         let (id, name) = (self.id, self.name());
         self.tasks.spawn("news", move |stop| super::news::forward(engine, catalog, events, registry, id, name, stop));
-        let (catalog, content, history) =
-            (Arc::clone(&self.catalog), Arc::clone(&self.content), settings.history.clone());
-        self.tasks.spawn("housekeeping", |stop| super::housekeeping::run(catalog, content, history, stop));
+        let (catalog, content) = (Arc::clone(&self.catalog), Arc::clone(&self.content));
+        let settings = self.settings.subscribe();
+        self.tasks.spawn("housekeeping", |stop| super::housekeeping::run(catalog, content, settings, stop));
+    }
+
+    /// Takes over what can change while a vault is open. Waits for the disk.
+    pub(super) fn apply(&self, settings: Settings) -> Result<(), Problem> {
+        let budget = budget(&settings);
+        self.settings.send_replace(settings);
+        self.content.set_budget(budget).map_err(|error| problems::content(&error))
     }
 
     /// What keeps this vault from working and is no matter of a single file.
     pub(super) fn troubles(&self) -> Vec<Problem> {
         let engine = self.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        engine.into_iter().chain(self.tasks.problems()).collect()
+        engine.into_iter().chain(self.tasks.problems()).chain(self.space_problem()).collect()
     }
 
     /// The first time, waits until the names are there: a mount that answers with an empty folder looks like a loss. Bounded,
@@ -358,10 +370,10 @@ fn open_stores(
     if let Opened::Rebuilt { quarantined, from_backup } = &opened {
         tracing::warn!(kept = %quarantined.display(), from_backup, "the catalog was damaged and is being rebuilt");
     }
-    let content = ContentStore::open(places.content(), vault.id, budget, clock)
-        .map_err(|error| problems::of(ErrorCode::Io, &error))?;
+    let content =
+        ContentStore::open(places.content(), vault.id, budget, clock).map_err(|error| problems::content(&error))?;
     let recovered =
-        recover(&catalog, &content, &names, device, &opened).map_err(|error| problems::of(ErrorCode::Io, &error))?;
+        recover(&catalog, &content, &names, device, &opened).map_err(|error| problems::sync(&vault.name, &error))?;
     tracing::info!(vault = %vault.id, ?opened, ?recovered, "recovered");
     let known = catalog.read(|view| {
         let listed = view.feed()?.last_full.is_some();
@@ -378,7 +390,7 @@ fn open_provider(vault: &Vault, places: &Places) -> Result<Arc<dyn Provider>, Pr
             let was_synced = vault.last_synced.is_some() && places.state.join("catalog.db").exists();
             let marker = if was_synced { MarkerPolicy::Expect } else { MarkerPolicy::Create };
             let config = LocalConfig::new(vault.id, &vault.path, &places.state, marker);
-            let local = LocalProvider::open(config).map_err(|error| problems::of(ErrorCode::Io, &error))?;
+            let local = LocalProvider::open(config).map_err(|error| problems::provider(&error))?;
             Ok(match &vault.vaultfs.link {
                 Some(link) => Arc::new(Limited::new(behind(local, *link), Deadlines::default())),
                 None => Arc::new(Limited::new(local, Deadlines::default())),

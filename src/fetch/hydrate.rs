@@ -26,7 +26,7 @@ impl BlockFetcher {
     ) -> Result<(), FetchError> {
         let shared = &self.shared;
         let file = shared.store.cached(version).map_err(|error| worker::from_content(&error))?;
-        for _pass in 0..MAX_PASSES {
+        for pass in 1..=MAX_PASSES {
             let missing = file.missing(ByteRange::new(0, version.size));
             progress(shared.store.cached_bytes(version));
             if missing.is_empty() {
@@ -39,21 +39,27 @@ impl BlockFetcher {
                 Urgency::Background => width.div_ceil(2) + QUEUED_PARTS,
                 Urgency::Demand => width + QUEUED_PARTS,
             };
-            stream::iter(parts)
+            let fetched = stream::iter(parts)
                 .map(|part| self.fetch_part(version, part, urgency))
                 .buffer_unordered(width)
-                .try_for_each(|()| {
+                .try_for_each(|part| {
                     progress(shared.store.cached_bytes(version));
-                    std::future::ready(Ok(()))
+                    // What is only held in memory is no more than readable: the rest would not stay either.
+                    let stays = file.missing(part.bytes(version.size)).is_empty();
+                    std::future::ready(if stays { Ok(()) } else { Err(FetchError::NoSpace) })
                 })
-                .await?;
+                .await;
+            match fetched {
+                Err(FetchError::NoSpace) if pass < MAX_PASSES => {}
+                fetched => fetched?,
+            }
         }
         let incomplete = !file.missing(ByteRange::new(0, version.size)).is_empty();
         progress(shared.store.cached_bytes(version));
         if incomplete { Err(FetchError::NoSpace) } else { Ok(()) }
     }
 
-    async fn fetch_part(&self, version: &Version, run: BlockRun, urgency: Urgency) -> Result<(), FetchError> {
+    async fn fetch_part(&self, version: &Version, run: BlockRun, urgency: Urgency) -> Result<BlockRun, FetchError> {
         let (answer, answered) = oneshot::channel();
         let request = FetchRequest { version: version.clone(), runs: vec![run], stream: 0, urgency };
         let done = Box::new(move |result| {
@@ -61,6 +67,7 @@ impl BlockFetcher {
             let _unheard = answer.send(result);
         });
         let _ticket = self.request_without_stream(request, done);
-        answered.await.unwrap_or_else(|_closed| Err(FetchError::Failed("the fetch was cancelled".to_owned())))
+        let fetched = answered.await;
+        fetched.unwrap_or_else(|_closed| Err(FetchError::Failed("the fetch was cancelled".to_owned()))).map(|()| run)
     }
 }

@@ -247,6 +247,11 @@ impl Table {
         self.transfers.get(&id).is_some_and(|transfer| !transfer.tickets.is_empty())
     }
 
+    /// True if somebody reads, or is about to read, what a running transfer brings.
+    pub(super) fn has_reader(&self, id: TransferId) -> bool {
+        self.transfers.get(&id).is_some_and(|transfer| transfer.class != Class::Background)
+    }
+
     /// Bytes of a running transfer arrived or are being checked: its waiters' deadlines start anew.
     pub(super) fn touch(&mut self, id: TransferId) {
         let now = Instant::now();
@@ -372,9 +377,11 @@ impl Table {
 
     fn promote(&mut self, id: TransferId, class: Class) {
         let Some(transfer) = self.transfers.get_mut(&id) else { return };
-        if matches!(transfer.state, State::Queued) && transfer.class < class {
+        if transfer.class < class {
             transfer.class = class;
-            self.queues.entry(class).or_default().push_back(id);
+            if matches!(transfer.state, State::Queued) {
+                self.queues.entry(class).or_default().push_back(id);
+            }
         }
     }
 

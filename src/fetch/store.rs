@@ -25,6 +25,8 @@ pub trait CachedBlocks: Send + Sync + 'static {
     fn present_bytes(&self) -> u64;
     /// Stores consecutive whole blocks from `start` (the last one of the file may be short).
     fn fill(&self, start: BlockIndex, bytes: &[u8]) -> Result<()>;
+    /// Keeps whole blocks readable for a while, where there is no space to store them.
+    fn hold(&self, start: BlockIndex, bytes: &[u8]);
     /// Fills `buffer` from `offset`, or says what is missing.
     fn read(&self, offset: u64, buffer: &mut [u8]) -> Result<ReadOutcome>;
 }
@@ -54,6 +56,10 @@ impl CachedBlocks for CachedFile {
 
     fn fill(&self, start: BlockIndex, bytes: &[u8]) -> Result<()> {
         Self::fill(self, start, bytes)
+    }
+
+    fn hold(&self, start: BlockIndex, bytes: &[u8]) {
+        Self::hold(self, start, bytes);
     }
 
     fn read(&self, offset: u64, buffer: &mut [u8]) -> Result<ReadOutcome> {

@@ -179,6 +179,13 @@ async fn store(shared: &Arc<Shared>, started: &Started, wanted: BlockRun, bytes:
                     Attempt::Failed(guard, FetchError::Corrupt)
                 }
             }
+            Err(ContentError::NoSpace { why, .. }) if shared.table.lock().has_reader(id) => {
+                tracing::debug!(%why, "there is no space for what is read; it is held in memory");
+                shared.counters.fetched(length);
+                target.file.hold(wanted.start, &bytes);
+                guard.settle(&Ok(()));
+                Attempt::Settled
+            }
             Err(error) => Attempt::Failed(guard, from_content(&error)),
         }
     };

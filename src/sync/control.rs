@@ -112,6 +112,7 @@ impl Engine {
             Ok((view.dirty()?, view.conflicts(false)?.len(), view.all_sync_states()?, view.feed()?, staged))
         })?;
         let failing: Vec<_> = states.iter().filter_map(|(_, state)| state.problem.as_ref()).collect();
+        let full = failing.iter().copied().find(|(kind, _)| *kind == format!("{:?}", ErrorKind::NoSpace));
         let state = self.state();
         let is_synced = dirty.is_empty() && state.has_heard_all();
         let parked = failing.iter().any(|(kind, _)| kind == super::backoff::PARKED_KIND);
@@ -141,7 +142,7 @@ impl Engine {
         let told = problem
             .or_else(|| state.problem.clone())
             .or_else(|| state.feed_problems.first().cloned())
-            .or_else(|| failing.first().map(|(_, message)| message.clone()));
+            .or_else(|| full.or(failing.first().copied()).map(|(_, message)| message.clone()));
         Ok(VaultStatus {
             state: word,
             pending: u64::try_from(dirty.len()).unwrap_or(u64::MAX),
@@ -150,6 +151,7 @@ impl Engine {
             conflicts,
             guarded: state.guarded.len(),
             failing: failing.len(),
+            is_full: full.is_some(),
             problem: told,
             last_synced: state.last_synced,
             last_pull: feed.last_pull,

@@ -1,6 +1,7 @@
 //! Pulling: reads the change feed to its end and applies it. Every way in which R learns something ends in [`Engine::observe`].
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::announce::Announce;
@@ -47,7 +48,19 @@ impl Engine {
         self.settle_attempts().await?;
         let changed = self.pull_feed(force_full).await?;
         self.attach_staged()?;
+        self.look_after_the_cache().await?;
         Ok(changed)
+    }
+
+    /// Other programs fill the disk, too: now is as good a time as any to see that the cache gives way.
+    async fn look_after_the_cache(&self) -> Result<()> {
+        if self.content.has_too_much() {
+            let content = Arc::clone(&self.content);
+            if let Err(error) = self.off_thread(u64::MAX, move || content.give_way()).await? {
+                tracing::warn!(%error, "cached blocks could not give way");
+            }
+        }
+        Ok(())
     }
 
     async fn pull_feed(&self, force_full: bool) -> Result<u64> {

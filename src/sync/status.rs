@@ -56,6 +56,8 @@ pub struct VaultStatus {
     pub guarded: usize,
     /// Nodes whose last attempt failed.
     pub failing: usize,
+    /// One of them for want of space, here or at the provider.
+    pub is_full: bool,
     /// The gravest problem, for people.
     pub problem: Option<String>,
     /// When everything was last known to be synced.

@@ -108,3 +108,39 @@ impl BlockRun {
         ByteRange::new(self.start.start().min(size), (self.end.0 * BLOCK_BYTES).min(size))
     }
 }
+
+/// A number of bytes for people: `1.50 GiB`.
+pub fn readable_size(bytes: u64) -> String {
+    const UNITS: [&str; 6] = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
+    let Some(power) = bytes.checked_ilog2().map(|bit| bit / 10).filter(|power| *power > 0) else {
+        return format!("{bytes} B");
+    };
+    let unit = 1_u128 << (10 * power);
+    let hundredths = (u128::from(bytes) * 100 + unit / 2) / unit;
+    let name = usize::try_from(power - 1).ok().and_then(|at| UNITS.get(at)).unwrap_or(&"EiB");
+    match hundredths % 100 {
+        0 => format!("{} {name}", hundredths / 100),
+        rest => format!("{}.{rest:02} {name}", hundredths / 100),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_read_well() {
+        for (bytes, text) in [
+            (0, "0 B"),
+            (1023, "1023 B"),
+            (1024, "1 KiB"),
+            (1536, "1.50 KiB"),
+            (1_000_000, "976.56 KiB"),
+            (4 << 30, "4 GiB"),
+            ((1 << 20) + 10_486, "1.01 MiB"),
+            (u64::MAX, "16 EiB"),
+        ] {
+            assert_eq!(readable_size(bytes), text);
+        }
+    }
+}

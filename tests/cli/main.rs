@@ -1,7 +1,7 @@
 //! The program from outside: every command, its texts, its exit codes, a real daemon, real mounts.
 //!
 //! `words` checks texts that need no daemon, `vaults` the registry, `daemon` its life, `mounts` mounting and unmounting, `files`
-//! what becomes of files, `trouble` bad input, `demo` the demonstration. Each test is a device of its own ([`harness::Device`]).
+//! what becomes of files, `limits` what is limited, `trouble` bad input, `demo` the demonstration. Each test is a device of its own ([`harness::Device`]).
 #![allow(
     clippy::unwrap_used,
     clippy::print_stdout,
@@ -15,6 +15,7 @@ mod demo;
 mod files;
 mod golden;
 mod harness;
+mod limits;
 mod mounts;
 mod trouble;
 mod vaults;

@@ -2,6 +2,7 @@
 //! (pjdfstest, fsx) run beside this one: `scripts/conformance.sh`.
 #![allow(
     clippy::unwrap_used,
+    clippy::print_stderr,
     unreachable_pub,
     reason = "a test that cannot go on fails, and nobody outside uses a test crate"
 )]
@@ -12,10 +13,12 @@ mod support;
 
 mod data;
 mod devices;
+mod full_disk;
 mod lazy;
 mod lifecycle;
 mod names;
 mod programs;
 mod saves;
+mod small_disk;
 mod syncing;
 mod system;

@@ -1,12 +1,12 @@
-//! `config show|set`: works on the settings file; needs no daemon.
+//! `config show|set|unset`: works on the settings file; needs no daemon, but tells one that runs.
 
 use serde::Serialize;
 
 use crate::cli::args::ConfigCommand;
 use crate::cli::context::Context;
 use crate::cli::error::Result;
-use crate::config::{Config, ConfigError, ConfigFile, Layers, edit};
-use crate::control::protocol::{ErrorCode, Problem};
+use crate::config::{Config, ConfigError, ConfigFile, Layers, edit, settings};
+use crate::control::protocol::{Changed, ErrorCode, Problem};
 
 /// A row of `config show --json`.
 #[derive(Serialize)]
@@ -17,15 +17,39 @@ struct Row {
     description: &'static str,
 }
 
-pub(super) fn run(context: &Context, command: ConfigCommand) -> Result {
+pub(super) async fn run(context: &Context, command: ConfigCommand) -> Result {
+    let file = context.paths.config_file();
     match command {
         ConfigCommand::Show => show(context),
-        ConfigCommand::Set { key, value } => {
-            edit::set(&context.paths.config_file(), &key, &value, None).map_err(|error| refused(&error))?;
-            context.output.note(format!("{key} is {value}; a running daemon takes it over when it starts again"));
-            Ok(())
+        ConfigCommand::Set { key, value, vault } => {
+            edit::set(&file, &key, &value, vault.as_deref()).map_err(|error| refused(&error))?;
+            tell(context, &key, format!("{key} is {value}")).await
+        }
+        ConfigCommand::Unset { key, vault } => {
+            if edit::unset(&file, &key, vault.as_deref()).map_err(|error| refused(&error))? {
+                tell(context, &key, format!("{key} is not set any more")).await
+            } else {
+                context.output.note(format!("{key} was not set"));
+                Ok(())
+            }
         }
     }
+}
+
+/// Tells a running daemon of the change, and the user what became of it.
+async fn tell(context: &Context, key: &str, done: String) -> Result {
+    let Some(daemon) = context.daemon_if_any().await? else {
+        context.output.note(done);
+        return Ok(());
+    };
+    let _vaults: Changed = daemon.post("settings/reload", &serde_json::json!({})).await?;
+    let when = if settings::find(key).is_some_and(|setting| setting.at_once) {
+        "; it holds from now on"
+    } else {
+        "; the daemon takes it over when it starts again"
+    };
+    context.output.note(done + when);
+    Ok(())
 }
 
 fn show(context: &Context) -> Result {

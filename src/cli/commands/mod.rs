@@ -36,7 +36,6 @@ pub(super) fn run(context: &Context, command: Command) -> Result {
         Command::Daemon { command: DaemonCommand::Supervise } => daemon::supervise(context),
         Command::Completions { shell } => completions::run(context, shell),
         Command::Man { dir } => man::run(context, &dir),
-        Command::Config { command } => config::run(context, command),
         Command::Demo(arguments) => demo::run(context, &arguments),
         command => block_on(ask(context, command)),
     }
@@ -59,9 +58,10 @@ async fn ask(context: &Context, command: Command) -> Result {
         Command::Conflicts { command, vault } => conflicts::run(context, command, vault.vault).await,
         Command::Rules { command } => rules::run(context, command).await,
         Command::Doctor(vault) => doctor::run(context, vault.vault).await,
+        Command::Config { command } => config::run(context, command).await,
         Command::Offline(arguments) => network::run(context, arguments, true).await,
         Command::Online(arguments) => network::run(context, arguments, false).await,
-        Command::Config { .. } | Command::Demo(_) | Command::Completions { .. } | Command::Man { .. } => Ok(()),
+        Command::Demo(_) | Command::Completions { .. } | Command::Man { .. } => Ok(()),
     }
 }
 

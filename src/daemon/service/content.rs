@@ -84,7 +84,7 @@ impl OpenVault {
                 // Its bytes are the provider's own; there is nothing to drop.
                 return Ok(());
             }
-            change.bytes += self.content.evict(version).map_err(|error| problems::of(ErrorCode::Io, &error))?;
+            change.bytes += self.content.evict(version).map_err(|error| problems::content(&error))?;
             if self.content.cached_bytes(version) > 0 {
                 change.kept += 1;
             } else {
@@ -102,7 +102,7 @@ impl OpenVault {
     }
 
     fn keep(&self, version: &Version, pinned: bool) -> Result<(), Problem> {
-        self.content.set_pinned(version, pinned).map_err(|error| problems::of(ErrorCode::Io, &error))
+        self.content.set_pinned(version, pinned).map_err(|error| problems::content(&error))
     }
 
     /// Fetches whole files, one after the other, while nobody waits for something else.

@@ -134,7 +134,12 @@ impl Daemon {
             Ok(open) => open,
             Err(problem) => return vec![finding("open", name, Err(problem))],
         };
-        vec![open.catalog_finding().await, open.provider_finding().await, open.sync_finding().await]
+        vec![
+            open.catalog_finding().await,
+            open.space_finding().await,
+            open.provider_finding().await,
+            open.sync_finding().await,
+        ]
     }
 }
 
@@ -155,12 +160,16 @@ impl OpenVault {
         finding("catalog", Some(&self.name()), checked.await)
     }
 
+    async fn space_finding(self: &Arc<Self>) -> Finding {
+        let vault = Arc::clone(self);
+        finding("space", Some(&self.name()), blocking(move || vault.space_summary()).await)
+    }
+
     async fn provider_finding(&self) -> Finding {
         let name = self.name();
         let answered = match tokio::time::timeout(PROVIDER_TIMEOUT, self.provider.root()).await {
             Ok(Ok(_)) => Ok("its root is there".to_owned()),
-            Ok(Err(error)) => Err(problems::of(ErrorCode::Io, &error)
-                .hint("bring the folder, disk or network back; nothing is deleted meanwhile")),
+            Ok(Err(error)) => Err(problems::provider(&error)),
             Err(_) => {
                 Err(Problem::new(ErrorCode::TimedOut, format!("no answer within {} s", PROVIDER_TIMEOUT.as_secs())))
             }

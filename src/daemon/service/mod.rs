@@ -117,6 +117,9 @@ impl ControlService for Front {
     async fn doctor(&self, filter: VaultFilter) -> Reply<DoctorReport> {
         self.0.examine(filter).await
     }
+    async fn reload_settings(&self) -> Reply<Changed> {
+        self.0.reload_settings().await
+    }
     async fn network(&self, request: NetworkRequest) -> Reply<Changed> {
         self.0.set_network(request).await
     }

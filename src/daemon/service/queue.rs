@@ -10,9 +10,9 @@ use crate::control::protocol::{
     SyncMode, SyncReport, SyncRequest, Target, VaultFilter, WaitReport, WaitRequest,
 };
 use crate::control::service::Reply;
-use crate::daemon::Daemon;
 use crate::daemon::blocking::blocking;
 use crate::daemon::vault::OpenVault;
+use crate::daemon::{Daemon, problems};
 use crate::sync::{SyncError, VaultState};
 use crate::types::NodeId;
 
@@ -28,8 +28,8 @@ impl Daemon {
         for vault in self.open_all(filter.vault.as_deref()).await? {
             let items = blocking(move || {
                 let name = vault.name();
-                let items = vault.engine.queue().map_err(|error| sync_problem(&name, &error))?;
-                let state = vault.engine.status().map_err(|error| sync_problem(&name, &error))?.state;
+                let items = vault.engine.queue().map_err(|error| problems::sync(&name, &error))?;
+                let state = vault.engine.status().map_err(|error| problems::sync(&name, &error))?.state;
                 Ok(items.into_iter().map(|item| words::queue_item(&name, item, state)).collect::<Vec<_>>())
             });
             let items = items.await?;
@@ -106,7 +106,7 @@ impl Daemon {
                 Ok(()) => changed.count += 1,
                 // It went while this worked through the list.
                 Err(SyncError::NothingPending(_) | SyncError::NoSuchNode(_)) => {}
-                Err(error) => return Err(sync_problem(&name, &error)),
+                Err(error) => return Err(problems::sync(&name, &error)),
             }
         }
         Ok(changed)
@@ -155,7 +155,7 @@ impl super::target::Located {
                 return Ok(vault.remaining(row.node)?.nodes);
             }
             let name = vault.name();
-            let queue = vault.engine.queue().map_err(|error| sync_problem(&name, &error))?;
+            let queue = vault.engine.queue().map_err(|error| problems::sync(&name, &error))?;
             let below = format!("{path}/");
             let meant = queue.into_iter().filter(|item| item.path == path || item.path.starts_with(&below));
             Ok(meant.map(|item| item.node).collect())
@@ -167,7 +167,7 @@ impl super::target::Located {
 impl OpenVault {
     fn act_on_all(&self, action: QueueAction) -> Result<u64, Problem> {
         let name = self.name();
-        let failed = |error: SyncError| sync_problem(&name, &error);
+        let failed = |error: SyncError| problems::sync(&name, &error);
         let queue = self.engine.queue().map_err(failed)?;
         let mut changed = 0;
         for item in queue {
@@ -197,7 +197,7 @@ impl OpenVault {
         let name = self.name();
         if mode == SyncMode::DryRun {
             return blocking(move || {
-                let plan = self.engine.dry_run().map_err(|error| sync_problem(&name, &error))?;
+                let plan = self.engine.dry_run().map_err(|error| problems::sync(&name, &error))?;
                 let step = |item: crate::sync::QueueItem| PlannedStep {
                     vault: name.clone(),
                     path: item.path,
@@ -213,7 +213,8 @@ impl OpenVault {
         if let Some(problem) = self.why_not_now()? {
             return Ok(SyncReport { problems: vec![problem], ..SyncReport::default() });
         }
-        let report = self.engine.sync_now(mode == SyncMode::Full).await.map_err(|error| sync_problem(&name, &error))?;
+        let report =
+            self.engine.sync_now(mode == SyncMode::Full).await.map_err(|error| problems::sync(&name, &error))?;
         let problem = report.problem.map(|cause| {
             Problem::new(ErrorCode::Io, format!("vault {name} could not be synced"))
                 .cause(cause)
@@ -232,7 +233,7 @@ impl OpenVault {
     /// Why a sync would not begin, if the user has said so.
     fn why_not_now(&self) -> Result<Option<Problem>, Problem> {
         let name = self.name();
-        let status = self.engine.status().map_err(|error| sync_problem(&name, &error))?;
+        let status = self.engine.status().map_err(|error| problems::sync(&name, &error))?;
         Ok(match status.state {
             VaultState::Paused => Some(
                 Problem::new(ErrorCode::NeedsUser, format!("vault {name} is paused"))
@@ -283,7 +284,7 @@ impl OpenVault {
             return Ok(report);
         }
         let name = self.name();
-        let status = self.engine.status().map_err(|error| sync_problem(&name, &error))?;
+        let status = self.engine.status().map_err(|error| problems::sync(&name, &error))?;
         match status.state {
             VaultState::Paused => report.problems.extend(self.why_not_now()?),
             VaultState::AuthRequired => report.problems.extend(words::vault_problem(&name, &status)),
@@ -299,7 +300,7 @@ impl OpenVault {
             }
             Ok(None)
         });
-        if let Some(path) = held.map_err(|error| crate::daemon::problems::catalog(&name, &error))? {
+        if let Some(path) = held.map_err(|error| problems::catalog(&name, &error))? {
             report.problems.push(
                 Problem::new(ErrorCode::NeedsUser, format!("`{path}` is kept back"))
                     .hint("`vaultfs queue release` lets it go"),
@@ -307,39 +308,4 @@ impl OpenVault {
         }
         Ok(report)
     }
-}
-
-/// Why the engine did not do what was asked.
-pub(super) fn sync_problem(vault: &str, error: &SyncError) -> Problem {
-    let code = match error {
-        SyncError::NoSuchNode(_) | SyncError::NothingPending(_) => ErrorCode::NotFound,
-        SyncError::TimedOut => ErrorCode::TimedOut,
-        SyncError::Provider(error) => match error.kind {
-            crate::provider::ErrorKind::Offline => ErrorCode::Offline,
-            crate::provider::ErrorKind::AuthRequired => ErrorCode::AuthRequired,
-            crate::provider::ErrorKind::RootMissing => ErrorCode::RootMissing,
-            crate::provider::ErrorKind::NoSpace => ErrorCode::NoSpace,
-            crate::provider::ErrorKind::Busy
-            | crate::provider::ErrorKind::Ambiguous
-            | crate::provider::ErrorKind::NotFound
-            | crate::provider::ErrorKind::Exists
-            | crate::provider::ErrorKind::RevisionMismatch
-            | crate::provider::ErrorKind::RevisionGone
-            | crate::provider::ErrorKind::NotEmpty
-            | crate::provider::ErrorKind::CursorReset
-            | crate::provider::ErrorKind::Corrupt
-            | crate::provider::ErrorKind::Refused
-            | crate::provider::ErrorKind::Forbidden
-            | crate::provider::ErrorKind::Unsupported
-            | crate::provider::ErrorKind::Invalid
-            | crate::provider::ErrorKind::Protocol => ErrorCode::Io,
-        },
-        SyncError::Catalog(_)
-        | SyncError::Content(_)
-        | SyncError::Io { .. }
-        | SyncError::ContentLost(_)
-        | SyncError::PlaceTaken(_) => ErrorCode::Io,
-        SyncError::Worker(_) => ErrorCode::Internal,
-    };
-    Problem::new(code, format!("vault {vault}: syncing failed")).because(error).hint("see `vaultfs queue`")
 }

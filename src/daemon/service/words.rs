@@ -47,7 +47,12 @@ pub(super) fn vault_problem(vault: &str, status: &crate::sync::VaultStatus) -> O
         ),
         VaultState::Offline | VaultState::Idle | VaultState::Syncing | VaultState::Paused | VaultState::Conflict => {
             message.map(|message| {
-                Problem::new(ErrorCode::Io, format!("vault {vault}: {message}")).hint("see `vaultfs queue`")
+                let what = format!("vault {vault}: {message}");
+                if status.is_full {
+                    return Problem::new(ErrorCode::NoSpace, what)
+                        .hint("free some space there; nothing is lost, and it is tried again by itself");
+                }
+                Problem::new(ErrorCode::Io, what).hint("see `vaultfs queue`")
             })
         }
     }

@@ -225,12 +225,16 @@ pub(super) struct MemoryStore {
 pub(super) struct MemoryFile {
     size: u64,
     blocks: Mutex<HashMap<u64, Vec<u8>>>,
+    pub(super) held: Mutex<Vec<ByteRange>>,
     full: Arc<Mutex<bool>>,
 }
 
 impl MemoryStore {
     pub(super) fn file(&self, version: &Version) -> Arc<MemoryFile> {
-        let fresh = || MemoryFile { size: version.size, blocks: Mutex::default(), full: Arc::clone(&self.full) }.into();
+        let fresh = || {
+            let full = Arc::clone(&self.full);
+            MemoryFile { size: version.size, blocks: Mutex::default(), held: Mutex::default(), full }.into()
+        };
         Arc::clone(self.files.lock().unwrap().entry(format!("{version:?}")).or_insert_with(fresh))
     }
 }
@@ -289,6 +293,11 @@ impl CachedBlocks for MemoryFile {
             assert!(blocks.insert(index, block.to_vec()).is_none(), "block {index} is filled twice");
         }
         Ok(())
+    }
+
+    fn hold(&self, start: BlockIndex, bytes: &[u8]) {
+        let range = ByteRange::at(start.start(), u64::try_from(bytes.len()).unwrap());
+        self.held.lock().unwrap().push(range);
     }
 
     fn read(&self, offset: u64, buffer: &mut [u8]) -> content::Result<ReadOutcome> {

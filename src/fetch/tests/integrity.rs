@@ -9,7 +9,7 @@ use crate::catalog::Version;
 use crate::content::{FetchError, Urgency};
 use crate::fetch::CachedBlocks;
 use crate::provider::ErrorKind;
-use crate::types::{BLOCK_BYTES, ByteRange};
+use crate::types::{BLOCK_BYTES, BlockIndex, ByteRange};
 
 async fn hydrate(world: &World, version: &Version) -> Result<(), FetchError> {
     world.fetcher.hydrate(version, Urgency::Demand, &|_| {}).await
@@ -131,11 +131,20 @@ async fn a_revision_that_is_gone_is_told_and_not_tried_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_full_disk_is_told() {
+async fn on_a_full_disk_readers_are_served_from_memory_and_nobody_else() {
     let world = World::new(FakeProvider::new());
     *world.store.full.lock().unwrap() = true;
     let version = unhashed("take.wav", 64 * MIB);
-    assert_eq!(world.read(&version, ByteRange::at(MIB, 10), 1).await, Err(FetchError::NoSpace));
+    assert_eq!(world.fetcher.hydrate(&version, Urgency::Background, &|_| {}).await, Err(FetchError::NoSpace));
+    assert_eq!(*world.store.file(&version).held.lock().unwrap(), []);
+    // A reader who joins what somebody fetches in the background is a reader all the same.
+    let range = ByteRange::at(MIB, 10);
+    let (_background, stored) = world.request(&version, range, 0, Urgency::Background);
+    let (_demand, read) = world.request(&version, range, 1, Urgency::Demand);
+    read.await.unwrap().unwrap();
+    stored.await.unwrap().unwrap();
+    let held = world.store.file(&version).held.lock().unwrap().clone();
+    assert_eq!(held, [BlockIndex::containing(MIB).bytes(version.size)]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -179,3 +179,32 @@ async fn a_file_larger_than_the_cache_is_an_error_and_its_parts_can_still_be_rea
         assert_holds_pattern(&open, range);
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_any_room_in_the_cache_files_can_still_be_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let (provider, store, fetcher) = on_disk(folder.path(), 0);
+    let version = hashed("take.wav", 3 * MIB + 5);
+    let open = store.cached(&version).unwrap();
+    let read = async |range: ByteRange| {
+        let mut buffer = vec![0; usize::try_from(range.len()).unwrap()];
+        // As the filesystem core does: read, fetch what is missing, read again.
+        while let ReadOutcome::Missing(runs) = open.read(range.start, &mut buffer).unwrap() {
+            let (answer, answered) = tokio::sync::oneshot::channel();
+            let request = FetchRequest { version: version.clone(), runs, stream: 1, urgency: Urgency::Demand };
+            fetcher.fetch(request, Box::new(move |result| answer.send(result).unwrap_or_default()));
+            answered.await.unwrap().unwrap();
+        }
+        assert!(buffer == pattern(range), "wrong bytes in {range:?}");
+    };
+    for start in (0..version.size).step_by(300_000) {
+        read(ByteRange::at(start, 300_000).clamp_to(version.size)).await;
+    }
+    let asked = provider.ranges().len();
+    read(ByteRange::new(0, version.size)).await;
+    assert_eq!(provider.ranges().len(), asked, "held for a while");
+    assert_eq!((store.cached_bytes(&version), store.cache_usage()), (0, 0), "not on the disk, and not said to be");
+    assert_eq!(hydrate(&fetcher, &version).await, Err(FetchError::NoSpace));
+    store.reject(&version).unwrap();
+    assert!(matches!(open.read(0, &mut [0; 10]).unwrap(), ReadOutcome::Missing(_)), "what proved wrong is not held");
+}

@@ -5,8 +5,14 @@ use std::io;
 use crate::provider::{ErrorKind, ProviderError};
 
 /// An error of the file system below, about `thing`.
+#[expect(clippy::wildcard_enum_match_arm, reason = "one kind has words of its own")]
 pub(super) fn io_error(operation: &'static str, thing: &str, error: io::Error) -> ProviderError {
-    ProviderError::new(kind_of(&error), operation, format!("{thing}: {error}")).caused_by(error)
+    let kind = kind_of(&error);
+    let message = match kind {
+        ErrorKind::NoSpace => format!("{thing}: the disk of the vault's folder is full"),
+        _ => format!("{thing}: {error}"),
+    };
+    ProviderError::new(kind, operation, message).caused_by(error)
 }
 
 #[expect(clippy::wildcard_enum_match_arm, reason = "the system's codes and kinds are open lists")]
@@ -36,12 +42,16 @@ fn kind_of(error: &io::Error) -> ErrorKind {
 
 /// An error of the index.
 pub(super) fn index_error(operation: &'static str, error: rusqlite::Error) -> ProviderError {
-    let kind = match error.sqlite_error_code() {
-        Some(rusqlite::ErrorCode::DiskFull) => ErrorKind::NoSpace,
-        Some(rusqlite::ErrorCode::DatabaseBusy | rusqlite::ErrorCode::DatabaseLocked) => ErrorKind::Busy,
-        _ => ErrorKind::Protocol,
+    let (kind, message) = match error.sqlite_error_code() {
+        Some(rusqlite::ErrorCode::DiskFull) => {
+            (ErrorKind::NoSpace, "the index of the local vault: the disk of the state folder is full".to_owned())
+        }
+        Some(rusqlite::ErrorCode::DatabaseBusy | rusqlite::ErrorCode::DatabaseLocked) => {
+            (ErrorKind::Busy, "the index of the local vault is busy".to_owned())
+        }
+        _ => (ErrorKind::Protocol, format!("the index of the local vault failed: {error}")),
     };
-    ProviderError::new(kind, operation, format!("the index of the local vault failed: {error}")).caused_by(error)
+    ProviderError::new(kind, operation, message).caused_by(error)
 }
 
 /// The entry, or the folder that it should go to, is not there.

@@ -1,0 +1,63 @@
+//! The settings while the daemon runs. Who changes the file tells the daemon to read it again; what can change while vaults are open
+//! then holds for them at once, the rest for what is opened later.
+
+use std::sync::{Arc, PoisonError, RwLock};
+
+use super::blocking::blocking;
+use super::{Daemon, problems};
+use crate::config::{Config, ConfigFile, Environment, Layers, Settings};
+use crate::control::protocol::{Changed, Problem};
+use crate::control::service::Reply;
+use crate::types::VaultId;
+
+/// The settings, and what they are put together from besides the file.
+pub(super) struct LiveConfig {
+    now: RwLock<Config>,
+    environment: Environment,
+    flags: Vec<(String, String)>,
+}
+
+impl LiveConfig {
+    pub(super) fn new(now: Config, environment: Environment, flags: Vec<(String, String)>) -> Self {
+        Self { now: RwLock::new(now), environment, flags }
+    }
+
+    /// What holds for the whole program.
+    pub(super) fn settings(&self) -> Settings {
+        self.now.read().unwrap_or_else(PoisonError::into_inner).settings().clone()
+    }
+
+    /// What holds for a vault.
+    pub(super) fn for_vault(&self, name: &str, id: VaultId) -> Settings {
+        self.now.read().unwrap_or_else(PoisonError::into_inner).for_vault(name, id)
+    }
+
+    fn read_again(&self, file: &ConfigFile) -> Result<(), Problem> {
+        let layers = Layers { file, environment: &self.environment, flags: &self.flags };
+        let read = Config::resolve(&layers).map_err(|error| problems::config(&error))?;
+        *self.now.write().unwrap_or_else(PoisonError::into_inner) = read;
+        Ok(())
+    }
+}
+
+impl Daemon {
+    /// Reads the settings file again. One that is wrong changes nothing. Answers how many open vaults have taken it over.
+    pub(super) async fn reload_settings(self: &Arc<Self>) -> Reply<Changed> {
+        let daemon = Arc::clone(self);
+        blocking(move || {
+            let file = ConfigFile::load(&daemon.paths.config_file()).map_err(|error| problems::config(&error))?;
+            daemon.config.read_again(&file)
+        })
+        .await?;
+        let mut changed = Changed::default();
+        for vault in self.find_all(None).await? {
+            if let Some(open) = self.vaults.get(vault.id) {
+                let settings = self.config.for_vault(&vault.name, vault.id);
+                blocking(move || open.apply(settings)).await?;
+                changed.count += 1;
+            }
+        }
+        tracing::info!(vaults = changed.count, "the settings were read again");
+        Ok(changed)
+    }
+}
