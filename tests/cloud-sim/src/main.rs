@@ -1,0 +1,90 @@
+//! `cloud-sim`: a simulated cloud on a local port.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use cloud_sim::dropbox::{Consent, DropboxSim, Options};
+
+/// Simulates a cloud storage service on a local port.
+#[derive(Parser)]
+#[command(version)]
+struct Cli {
+    #[command(subcommand)]
+    service: Service,
+}
+
+#[derive(Subcommand)]
+enum Service {
+    /// The Dropbox API v2; api, content, notify and sign-in share one port. The application's key is `testkey`.
+    Dropbox(Dropbox),
+}
+
+#[derive(clap::Args)]
+struct Dropbox {
+    /// Where to listen; port 0 takes a free one
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:0")]
+    listen: SocketAddr,
+    /// Serve HTTPS; the authority to trust is written to ca.pem in the data folder
+    #[arg(long, requires = "data")]
+    tls: bool,
+    /// Folder for contents and ca.pem
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// An access token with every scope
+    #[arg(long, value_name = "TOKEN", default_value = "sl.stub-full")]
+    token: String,
+    /// Let `/oauth2/authorize` approve at once, without a person
+    #[arg(long)]
+    auto_approve: bool,
+    /// Seed of everything that is drawn by chance
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Faults by chance: [ROUTE:]FAULT[(NUMBER)]=PROBABILITY, separated by commas
+    #[arg(long, value_name = "SPEC")]
+    faults: Option<String>,
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    let Cli { service: Service::Dropbox(options) } = Cli::parse();
+    match run(options).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            say(&format!("error: {error}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(arguments: Dropbox) -> Result<(), Box<dyn std::error::Error>> {
+    if let Some(data) = &arguments.data {
+        std::fs::create_dir_all(data)?;
+    }
+    let options = Options {
+        listen: arguments.listen,
+        tls: arguments.tls,
+        data: arguments.data.clone(),
+        token: arguments.token,
+        seed: arguments.seed,
+    };
+    let sim = DropboxSim::start(options)?;
+    if arguments.auto_approve {
+        sim.oauth().set_consent(Consent::Approve);
+    }
+    if let Some(faults) = &arguments.faults {
+        sim.faults().add_spec(faults)?;
+    }
+    if let (Some(certificate), Some(data)) = (sim.certificate(), &arguments.data) {
+        std::fs::write(data.join("ca.pem"), certificate)?;
+    }
+    say(&format!("listening on {}", sim.base_url()));
+    tokio::signal::ctrl_c().await?;
+    Ok(())
+}
+
+#[expect(clippy::print_stdout, reason = "the program's one line of output")]
+fn say(text: &str) {
+    println!("{text}");
+}
