@@ -1,16 +1,21 @@
 //! Attempts: calls that make something at the provider. Each is noted before it is made; what a crash or a lost answer leaves open is
 //! looked up before the provider's changes are read, so that our own work is never taken for somebody else's: no duplicate, no
-//! conflict with ourselves, nothing that was deleted here meanwhile comes back (promise P22).
+//! conflict with ourselves, nothing that was deleted or renamed here meanwhile comes back (promise P22).
+//!
+//! **Invariant:** R never shows what a call of ours has made without S holding it, too: L was so when the call was made, and whatever L
+//! is by now is a later change of L. The answer (`commit`), the feed ([`Engine::take_outcomes`]) and a look after a crash
+//! ([`Engine::settle_attempts`]) may each be the first to tell. The transaction that records the answer ends the attempt.
 
-use super::agree::agree;
+use super::agree::{agree, synced_body, version_of};
 use super::engine::Engine;
 use super::error::{Result, SyncError};
 use super::observe::Batch;
-use super::plan::Place;
+use super::plan::{Place, is_aside};
 use super::pull::Freeze;
-use crate::catalog::{Attempt, LocalContent, Made, SyncedBody, SyncedRow, Txn, Version};
+use super::root::node_of_rid;
+use crate::catalog::{Attempt, LocalContent, Made, RemoteBody, RemoteRow, SyncedBody, SyncedRow, Txn, Version};
 use crate::provider::{EntryBody, ErrorKind, RemoteEntry};
-use crate::types::{NodeId, RemoteId};
+use crate::types::{EntryName, NameRules, NodeId, RemoteId};
 
 impl Engine {
     /// Notes an attempt. Its call must follow.
@@ -21,12 +26,13 @@ impl Engine {
         parent: &RemoteId,
         place: &Place,
         made: Made,
-    ) -> Result<()> {
+    ) -> Result<Attempt> {
         let attempt = Attempt { node, over: over.cloned(), parent: parent.clone(), name: place.name.clone(), made };
-        Ok(self.catalog.write(|txn| txn.put_attempt(&attempt))?)
+        self.catalog.write(|txn| txn.put_attempt(&attempt))?;
+        Ok(attempt)
     }
 
-    /// The outcome of a call is known and recorded.
+    /// The call is known to have made nothing.
     pub(super) fn end_attempt(&self, node: NodeId) -> Result<()> {
         Ok(self.catalog.write(|txn| txn.remove_attempt(node))?)
     }
@@ -37,42 +43,60 @@ impl Engine {
             if self.state().active.contains_key(&attempt.node) {
                 continue;
             }
-            let known = self.catalog.read(|view| view.remote(attempt.node))?;
-            if attempt.over.is_none() && known.is_some() {
-                // The outcome became known in another way.
-                self.end_attempt(attempt.node)?;
-                continue;
-            }
-            if let Some(entry) = self.found_of(&attempt).await?
-                && self.is_outcome(&entry, &attempt).await?
-            {
-                self.record_found(&attempt, entry).await?;
-            }
+            self.settle_attempt(&attempt).await?;
             self.end_attempt(attempt.node)?;
         }
         Ok(())
     }
 
-    /// The feed may tell of what a call under way has made before its answer is recorded: such an entry belongs to the node that
-    /// the call is for.
-    pub(super) fn claim_attempts(&self, batch: &mut Batch) -> Result<()> {
-        let attempts = self.catalog.read(|view| view.attempts())?;
-        for attempt in attempts.into_iter().filter(|attempt| attempt.over.is_none()) {
-            let made = batch.present.values().find(|entry| {
-                let is_kind = match (&attempt.made, &entry.body) {
-                    (Made::Folder, EntryBody::Folder) => true,
-                    (Made::Symlink(wanted), EntryBody::Symlink { target }) => wanted == target,
-                    (Made::File { size, .. }, EntryBody::File { size: told, .. }) => size == told,
-                    (Made::Folder | Made::Symlink(_) | Made::File { .. } | Made::Moved, _) => false,
-                };
-                is_kind && entry.parent.as_ref() == Some(&attempt.parent) && entry.name == attempt.name
-            });
-            if let Some(rid) = made.map(|entry| entry.id.clone())
-                && self
-                    .catalog
-                    .read(|view| Ok(view.remote_by_rid(&rid)?.is_none() && view.remote(attempt.node)?.is_none()))?
-            {
-                batch.owners.insert(rid, attempt.node);
+    /// Looks up one attempt and records what is there. True if that is what the attempt was to make.
+    pub(super) async fn settle_attempt(&self, attempt: &Attempt) -> Result<bool> {
+        let found = self.found_of(attempt).await?;
+        tracing::debug!(device = self.config.device, ?attempt, ?found, "an attempt without an outcome");
+        let mut batch = Batch::default();
+        if let Some(rid) = &attempt.over
+            && found.as_ref().is_none_or(|entry| entry.id != *rid)
+        {
+            batch.confirm_gone(rid.clone());
+        }
+        let Some(mut entry) = found else {
+            self.observe_only(batch).await?;
+            return Ok(false);
+        };
+        if self.is_outcome(&entry, attempt).await? {
+            add_hash(&mut entry, attempt);
+            batch.owners.insert(entry.id.clone(), attempt.node);
+        }
+        self.fresh.mark(&entry.id, self.clock.monotonic());
+        batch.confirm(entry);
+        let (_, taken) = self
+            .observe(batch, Freeze::Yes, |txn, _| {
+                let taken = take_outcome(txn, self.names(), attempt)?;
+                if let (true, Some(SyncedBody::File(version))) = (taken, txn.synced(attempt.node)?.map(|row| row.body))
+                {
+                    rebase(txn, attempt.node, &version)?;
+                }
+                Ok(taken)
+            })
+            .await?;
+        Ok(taken)
+    }
+
+    /// The feed may be the first to tell what a call under way has made: a new entry at the place of an attempt, if it holds what was
+    /// sent there, belongs to the node that the call is for.
+    pub(super) async fn claim_attempts(&self, batch: &mut Batch) -> Result<()> {
+        for attempt in self.catalog.read(|view| view.attempts())? {
+            let at_place = |entry: &&RemoteEntry| {
+                entry.parent.as_ref() == Some(&attempt.parent) && self.is_called(entry, &attempt)
+            };
+            let Some(mut entry) = batch.present.values().find(at_place).cloned() else { continue };
+            let is_new = self
+                .catalog
+                .read(|view| Ok(view.remote_by_rid(&entry.id)?.is_none() && view.remote(attempt.node)?.is_none()))?;
+            if is_new && attempt.made != Made::Moved && self.is_outcome(&entry, &attempt).await? {
+                add_hash(&mut entry, &attempt);
+                batch.owners.insert(entry.id.clone(), attempt.node);
+                batch.present.insert(entry.id.clone(), entry);
             }
         }
         Ok(())
@@ -97,6 +121,10 @@ impl Engine {
         }
     }
 
+    fn is_called(&self, entry: &RemoteEntry, attempt: &Attempt) -> bool {
+        self.names().key(&entry.name) == self.names().key(&attempt.name)
+    }
+
     async fn is_outcome(&self, entry: &RemoteEntry, attempt: &Attempt) -> Result<bool> {
         match (&attempt.made, &entry.body) {
             (Made::Folder, EntryBody::Folder) => Ok(true),
@@ -107,32 +135,76 @@ impl Engine {
         }
     }
 
-    /// R and S learn what the attempt made, under its own node; an edit that was made here since is based on it.
-    async fn record_found(&self, attempt: &Attempt, mut entry: RemoteEntry) -> Result<()> {
-        let (node, rid) = (attempt.node, entry.id.clone());
-        if let (EntryBody::File { hash: told, .. }, Made::File { hash, .. }) = (&mut entry.body, &attempt.made) {
-            told.get_or_insert(*hash);
+    /// In the transaction that brings the provider's changes into R: what they tell of our own calls.
+    pub(super) fn take_outcomes(&self, txn: &Txn<'_>) -> Result<()> {
+        for attempt in txn.attempts()? {
+            take_outcome(txn, self.names(), &attempt)?;
         }
-        let (body, moved) = (synced_body(&entry), attempt.made == Made::Moved);
-        let mut batch = Batch::looked_at([entry]);
-        batch.owners.insert(rid.clone(), node);
-        self.fresh.mark(&rid, self.clock.monotonic());
-        self.observe(batch, Freeze::Yes, |txn, _| {
-            let Some(remote) = txn.remote(node)?.filter(|row| row.rid == rid) else { return Ok(()) };
-            // A move changes the place alone: what was agreed on about the content stays.
-            let agreed = if moved { txn.synced(node)?.map(|row| row.body) } else { None };
-            let body = agreed.unwrap_or_else(|| body.clone());
-            let row = SyncedRow { node, parent: remote.parent, name: remote.name, body };
-            txn.put_synced(&row)?;
-            if let (SyncedBody::File(version), false) = (&row.body, moved) {
-                rebase(txn, node, version)?;
-            }
-            agree(txn, self.names(), node)?;
-            Ok(txn.touch(node)?)
-        })
-        .await
-        .map(|_| ())
+        Ok(())
     }
+}
+
+/// What the provider does not hash is hashed by us.
+fn add_hash(entry: &mut RemoteEntry, attempt: &Attempt) {
+    if let (EntryBody::File { hash: told, .. }, Made::File { hash, .. }) = (&mut entry.body, &attempt.made) {
+        told.get_or_insert(*hash);
+    }
+}
+
+/// If R has the node as the attempt was to make it: S takes it over. True if so.
+fn take_outcome(txn: &Txn<'_>, names: &NameRules, attempt: &Attempt) -> Result<bool> {
+    let Some(remote) = txn.remote(attempt.node)? else { return Ok(false) };
+    let Some(parent) = node_of_rid(txn, &attempt.parent)? else { return Ok(false) };
+    if !is_made(&remote, parent, attempt) {
+        return Ok(false);
+    }
+    match version_of(&remote).filter(|_| attempt.made != Made::Moved) {
+        Some(version) => agree_on_content(txn, attempt.node, &version)?,
+        None => agree_on_place(txn, &remote, parent, &attempt.name)?,
+    }
+    agree(txn, names, attempt.node)?;
+    Ok(true)
+}
+
+fn is_made(remote: &RemoteRow, parent: NodeId, attempt: &Attempt) -> bool {
+    let is_there = remote.parent == Some(parent) && remote.name == attempt.name;
+    match (&attempt.made, &remote.body) {
+        (Made::Moved, _) => attempt.over.as_ref() == Some(&remote.rid) && is_there,
+        (Made::Folder, RemoteBody::Folder) => is_there,
+        (Made::Symlink(wanted), RemoteBody::Symlink { target }) => is_there && wanted == target,
+        (Made::File { size, hash }, RemoteBody::File { size: told, hash: told_hash, .. }) => {
+            size == told && *told_hash == Some(*hash)
+        }
+        (Made::Folder | Made::Symlink(_) | Made::File { .. }, _) => false,
+    }
+}
+
+/// Our own call has put the node there: both sides have had it there, wherever L, or R, has it by now. A reserved name is no place.
+pub(super) fn agree_on_place(txn: &Txn<'_>, remote: &RemoteRow, parent: NodeId, name: &EntryName) -> Result<()> {
+    if is_aside(name) {
+        return Ok(());
+    }
+    let body = match (txn.synced(remote.node)?, &remote.body) {
+        // A move changes the place alone.
+        (Some(row), _) => row.body,
+        (None, RemoteBody::Folder | RemoteBody::Symlink { .. }) => synced_body(remote),
+        (None, RemoteBody::File { .. }) => return Ok(()),
+    };
+    let row = SyncedRow { node: remote.node, parent: Some(parent), name: name.clone(), body };
+    Ok(txn.put_synced(&row)?)
+}
+
+/// Our own call has stored this version: it is what both sides have had, even if L was edited again or R has gone on meanwhile.
+pub(super) fn agree_on_content(txn: &Txn<'_>, node: NodeId, version: &Version) -> Result<()> {
+    let place = match (txn.synced(node)?, txn.remote(node)?) {
+        (Some(row), _) => Some((row.parent, row.name)),
+        (None, Some(row)) => Some((row.parent, row.name)),
+        (None, None) => None,
+    };
+    if let Some((parent, name)) = place {
+        txn.put_synced(&SyncedRow { node, parent, name, body: SyncedBody::File(version.clone()) })?;
+    }
+    Ok(())
 }
 
 /// Staged bytes of a node are now based on this version.
@@ -143,14 +215,4 @@ fn rebase(txn: &Txn<'_>, node: NodeId, version: &Version) -> Result<()> {
         txn.set_local_content(node, &content, &row.attr)?;
     }
     Ok::<_, SyncError>(())
-}
-
-fn synced_body(entry: &RemoteEntry) -> SyncedBody {
-    match &entry.body {
-        EntryBody::Folder => SyncedBody::Folder,
-        EntryBody::Symlink { target } => SyncedBody::Symlink { target: target.clone() },
-        EntryBody::File { revision, size, hash, .. } => {
-            SyncedBody::File(Version { rid: entry.id.clone(), revision: revision.clone(), size: *size, hash: *hash })
-        }
-    }
 }

@@ -5,14 +5,16 @@
 
 use super::agree::agree;
 use super::announce::Announce;
+use super::attempts::{agree_on_content, agree_on_place};
 use super::engine::Engine;
 use super::error::Result;
 use super::observe::Batch;
 use super::ports::LocalChange;
 use super::pull::Freeze;
+use super::root::node_of_rid;
 use super::step::Outcome;
 use super::trees::{Sides, sides};
-use crate::catalog::{LocalContent, SyncedBody, SyncedRow, Txn, Version};
+use crate::catalog::{LocalContent, Txn, Version};
 use crate::content::{ContentError, StagedFile};
 use crate::provider::{EntryBody, ErrorKind, RemoteEntry};
 use crate::types::{ContentHash, NodeId, RemoteId};
@@ -42,14 +44,19 @@ impl Engine {
         Ok(batch)
     }
 
-    /// After a folder or link was made, or an entry was moved: R as answered.
+    /// After a folder or link was made, or an entry was moved: R as answered, and S at that place, even if L was renamed or deleted
+    /// meanwhile.
     pub(super) async fn record_place(&self, node: NodeId, expected: &Sides, entry: RemoteEntry) -> Result<Outcome> {
-        let rid = entry.id.clone();
+        let (rid, folder, name) = (entry.id.clone(), entry.parent.clone(), entry.name.clone());
         let batch = self.answer(node, expected, entry).await?;
         let (_, outcome) = self
             .observe(batch, Freeze::No, |txn, _| {
-                if !owns(txn, node, &rid)? {
+                txn.remove_attempt(node)?;
+                let Some(remote) = txn.remote(node)?.filter(|row| row.rid == rid) else {
                     return Ok(Outcome::Refreshed);
+                };
+                if let Some(folder) = folder.map(|folder| node_of_rid(txn, &folder)).transpose()?.flatten() {
+                    agree_on_place(txn, &remote, folder, &name)?;
                 }
                 agree(txn, self.names(), node)?;
                 Ok(Outcome::Done)
@@ -98,10 +105,12 @@ impl Engine {
         }
         let (_, outcome) = self
             .observe(batch, Freeze::Yes, |txn, announce| {
-                if !owns(txn, node, &version.rid)? {
+                txn.remove_attempt(node)?;
+                // Not if the feed was faster, and R knows it under another node.
+                if txn.remote(node)?.is_none_or(|row| row.rid != version.rid) {
                     return Ok(Outcome::Refreshed);
                 }
-                self.committed_version(txn, node, &version)?;
+                agree_on_content(txn, node, &version)?;
                 match (&sent, txn.local(node)?) {
                     (Some(sent), _) => {
                         self.settle_staged(txn, announce, node, &version, sent)?;
@@ -117,19 +126,6 @@ impl Engine {
             .await?;
         self.announce_node(super::event::EventKind::Uploaded, node);
         Ok(outcome)
-    }
-
-    /// S: the version is what both sides have had, even if L was edited again or R has gone on meanwhile.
-    fn committed_version(&self, txn: &Txn<'_>, node: NodeId, version: &Version) -> Result<()> {
-        let place = match (txn.synced(node)?, txn.remote(node)?) {
-            (Some(row), _) => Some((row.parent, row.name)),
-            (None, Some(row)) => Some((row.parent, row.name)),
-            (None, None) => None,
-        };
-        if let Some((parent, name)) = place {
-            txn.put_synced(&SyncedRow { node, parent, name, body: SyncedBody::File(version.clone()) })?;
-        }
-        Ok(())
     }
 
     /// L of a node whose staged bytes are now `version`: clean, or, if they were edited meanwhile, based on that version.
@@ -181,9 +177,4 @@ impl Engine {
             tracing::error!(%error, "cache blocks of unknown origin could not be dropped");
         }
     }
-}
-
-/// True if R knows the entry under this node (and not, because the feed was faster, under another one).
-fn owns(txn: &Txn<'_>, node: NodeId, rid: &RemoteId) -> Result<bool> {
-    Ok(txn.remote(node)?.is_some_and(|row| row.rid == *rid))
 }

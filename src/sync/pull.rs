@@ -92,8 +92,11 @@ impl Engine {
             last_pull: Some(now),
         };
         let mut batch = self.catalog.read(|view| observe::fold(view, &names, run.changes, run.full))?;
-        self.claim_attempts(&mut batch)?;
-        let stored = self.observe(batch, Freeze::No, |txn, _| Ok(txn.set_feed(&feed)?));
+        self.claim_attempts(&mut batch).await?;
+        let stored = self.observe(batch, Freeze::No, |txn, _| {
+            txn.set_feed(&feed)?;
+            self.take_outcomes(txn)
+        });
         stored.await.map(|(changed, ())| changed)
     }
 
@@ -184,6 +187,8 @@ impl Engine {
         if !arrangement.doubts.is_empty() {
             return Ok(Err(arrangement.doubts));
         }
+        let (device, Arrangement { placed, removed, .. }) = (&self.config.device, &arrangement);
+        tracing::debug!(device, ?placed, ?removed, "observed");
         let early = self.apply_additions(&mut arrangement)?;
         let frozen = match freeze {
             Freeze::No => None,

@@ -7,7 +7,7 @@ use super::observe::Batch;
 use super::plan::{Content, Place, Planned, Step, aside_name};
 use super::root::rid_of_node;
 use super::trees::{Sides, sides};
-use crate::catalog::Made;
+use crate::catalog::{Attempt, Made};
 use crate::provider::{EntryBody, ErrorKind, ProviderError, RemoteEntry};
 use crate::types::{NodeId, NodeKind, RemoteId, Revision};
 
@@ -84,9 +84,9 @@ impl Engine {
 
     async fn create_remote_folder(&self, node: NodeId, expected: &Sides, place: &Place) -> Result<Outcome> {
         let Some(parent) = self.parent_rid(place)? else { return Ok(Outcome::Stale) };
-        self.begin_attempt(node, None, &parent, place, Made::Folder)?;
+        let attempt = self.begin_attempt(node, None, &parent, place, Made::Folder)?;
         let made = self.provider.create_folder(&parent, &place.name).await;
-        self.made(node, expected, place, &parent, made).await
+        self.made(&attempt, expected, made).await
     }
 
     async fn create_remote_symlink(&self, node: NodeId, expected: &Sides, place: &Place) -> Result<Outcome> {
@@ -94,38 +94,31 @@ impl Engine {
             return Ok(Outcome::Stale);
         };
         let Some(parent) = self.parent_rid(place)? else { return Ok(Outcome::Stale) };
-        self.begin_attempt(node, None, &parent, place, Made::Symlink(target.clone()))?;
+        let attempt = self.begin_attempt(node, None, &parent, place, Made::Symlink(target.clone()))?;
         let made = self.provider.create_symlink(&parent, &place.name, target).await;
-        self.made(node, expected, place, &parent, made).await
+        self.made(&attempt, expected, made).await
     }
 
     /// After an attempt to make a folder or link.
     async fn made(
         &self,
-        node: NodeId,
+        attempt: &Attempt,
         expected: &Sides,
-        place: &Place,
-        parent: &RemoteId,
         made: std::result::Result<RemoteEntry, ProviderError>,
     ) -> Result<Outcome> {
+        let Attempt { node, parent, name, .. } = attempt;
+        let node = *node;
         if made.as_ref().is_err_and(|error| error.kind != ErrorKind::Ambiguous) {
             self.end_attempt(node)?;
         }
         match made {
-            Ok(entry) => {
-                let outcome = self.record_place(node, expected, entry).await?;
-                self.end_attempt(node)?;
-                Ok(outcome)
-            }
+            Ok(entry) => self.record_place(node, expected, entry).await,
+            // Whoever made what is there: the planner lets this node take it over.
             Err(error) if error.kind == ErrorKind::Exists => {
-                self.refresh_place(parent, &place.name).await?;
+                self.refresh_place(parent, name).await?;
                 Ok(Outcome::Refreshed)
             }
-            // Whoever made what is there: the planner lets this node take it over.
-            Err(error) if error.kind == ErrorKind::Ambiguous => match self.refresh_place(parent, &place.name).await? {
-                Some(_) => Ok(Outcome::Refreshed),
-                None => Err(error.into()),
-            },
+            Err(error) if error.kind == ErrorKind::Ambiguous => self.after_lost_answer(attempt, error).await,
             Err(error) if error.kind == ErrorKind::NotFound => {
                 self.refresh(parent).await?;
                 Ok(Outcome::Refreshed)
@@ -137,17 +130,13 @@ impl Engine {
     async fn move_remote(&self, node: NodeId, expected: &Sides, place: Place) -> Result<Outcome> {
         let Some(rid) = expected.remote.as_ref().and_then(|side| side.rid.clone()) else { return Ok(Outcome::Stale) };
         let Some(parent) = self.parent_rid(&place)? else { return Ok(Outcome::Stale) };
-        self.begin_attempt(node, Some(&rid), &parent, &place, Made::Moved)?;
+        let attempt = self.begin_attempt(node, Some(&rid), &parent, &place, Made::Moved)?;
         let answer = self.provider.relocate(&rid, &parent, &place.name).await;
         if answer.as_ref().is_err_and(|error| error.kind != ErrorKind::Ambiguous) {
             self.end_attempt(node)?;
         }
         match answer {
-            Ok(entry) => {
-                let outcome = self.record_place(node, expected, entry).await?;
-                self.end_attempt(node)?;
-                Ok(outcome)
-            }
+            Ok(entry) => self.record_place(node, expected, entry).await,
             Err(error) if error.kind == ErrorKind::Exists => {
                 self.refresh(&rid).await?;
                 self.refresh_place(&parent, &place.name).await?;
@@ -161,23 +150,18 @@ impl Engine {
                 // An impossible move that is still wanted is a failure of the node.
                 if error.kind == ErrorKind::Invalid { Err(error.into()) } else { Ok(Outcome::Refreshed) }
             }
-            Err(error) if error.kind == ErrorKind::Ambiguous => {
-                let entry = match self.provider.stat(&rid).await {
-                    Ok(entry) => entry,
-                    Err(gone) if gone.kind == ErrorKind::NotFound => {
-                        self.refresh(&rid).await?;
-                        return Ok(Outcome::Refreshed);
-                    }
-                    Err(unknown) => return Err(unknown.into()),
-                };
-                if entry.parent.as_ref() == Some(&parent) && entry.name == place.name {
-                    return self.record_place(node, expected, entry).await;
-                }
-                self.observe_only(Batch::looked_at([entry])).await?;
-                Err(error.into())
-            }
+            Err(error) if error.kind == ErrorKind::Ambiguous => self.after_lost_answer(&attempt, error).await,
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// The call may have had its effect, or may still have it: the attempt ends only if the effect is found.
+    async fn after_lost_answer(&self, attempt: &Attempt, error: ProviderError) -> Result<Outcome> {
+        if self.settle_attempt(attempt).await? {
+            self.end_attempt(attempt.node)?;
+            return Ok(Outcome::Done);
+        }
+        Err(error.into())
     }
 
     async fn move_remote_aside(&self, node: NodeId, expected: &Sides) -> Result<Outcome> {

@@ -137,11 +137,7 @@ impl Engine {
         let target = UploadTarget::Create { parent: parent.clone(), name: place.name.clone() };
         self.begin_attempt(node, None, &parent, place, ready.made())?;
         let error = match self.send(node, &ready, target).await? {
-            Ok(entry) => {
-                let outcome = self.record_upload(node, expected, entry, ready.sent(), ready.hash).await?;
-                self.end_attempt(node)?;
-                return Ok(outcome);
-            }
+            Ok(entry) => return self.record_upload(node, expected, entry, ready.sent(), ready.hash).await,
             Err(error) => error,
         };
         if error.kind != ErrorKind::Ambiguous {
@@ -188,11 +184,7 @@ impl Engine {
         let target = UploadTarget::Replace { id: rid.clone(), expected: revision.clone() };
         self.begin_attempt(node, Some(&rid), &parent, place, ready.made())?;
         let error = match self.send(node, &ready, target).await? {
-            Ok(entry) => {
-                let outcome = self.record_upload(node, expected, entry, ready.sent(), ready.hash).await?;
-                self.end_attempt(node)?;
-                return Ok(outcome);
-            }
+            Ok(entry) => return self.record_upload(node, expected, entry, ready.sent(), ready.hash).await,
             Err(error) => error,
         };
         if error.kind != ErrorKind::Ambiguous {

@@ -13,6 +13,7 @@
 #[allow(dead_code, reason = "each test binary uses its part of the harness")]
 mod support;
 
+mod evidence;
 mod workload;
 
 use std::sync::mpsc;
@@ -21,6 +22,7 @@ use std::time::Duration;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
+use evidence::Evidence;
 use support::Device;
 use workload::Workload;
 
@@ -32,6 +34,7 @@ fn setting(name: &str, default: u64) -> u64 {
 fn nothing_acknowledged_is_lost_by_kills() {
     let (kills, seed) = (setting("VAULTFS_KILLS", 2), setting("VAULTFS_SEED", 1));
     let device = Device::new("killed");
+    let mut evidence = Evidence::gather(&device);
     let remote = device.path("remote");
     let mnt = device.mount_local(&remote);
     let mut workload = Workload::new(mnt, seed);
@@ -50,6 +53,7 @@ fn nothing_acknowledged_is_lost_by_kills() {
         drop(stop);
         killer.join().unwrap();
         device.await_death();
+        evidence.end_run();
         device.mount();
         workload.verify(&format!("after kill {} of {kills} (seed {seed}, {done} operations in this round)", kill + 1));
     }

@@ -22,7 +22,12 @@ pub(crate) struct Workload {
     acknowledged: u64,
     /// The operation under way, for messages.
     under_way: String,
+    /// What was done, and when, for messages.
+    journal: Vec<String>,
 }
+
+/// Operations that a message shows.
+const SHOWN: usize = 40;
 
 impl Workload {
     pub(crate) fn new(root: PathBuf, seed: u64) -> Self {
@@ -33,6 +38,7 @@ impl Workload {
             allowed: Vec::new(),
             acknowledged: 0,
             under_way: String::new(),
+            journal: Vec::new(),
         }
     }
 
@@ -44,19 +50,30 @@ impl Workload {
     pub(crate) fn run_until_the_mount_dies(&mut self) -> u64 {
         let before = self.acknowledged;
         loop {
-            match self.step() {
+            let done = self.step();
+            self.note(&format!("{}: {done:?}", self.under_way));
+            match done {
                 Ok(()) => self.acknowledged += 1,
                 Err(error) => {
                     let expected = [libc::ENOTCONN, libc::ECONNABORTED, libc::EIO, libc::EINTR, libc::ENODEV];
                     assert!(
                         error.raw_os_error().is_some_and(|errno| expected.contains(&errno)),
-                        "{} failed with {error} while the daemon was alive",
-                        self.under_way
+                        "{} failed with {error} while the daemon was alive\n{}",
+                        self.under_way,
+                        self.story()
                     );
                     return self.acknowledged - before;
                 }
             }
         }
+    }
+
+    fn note(&mut self, line: &str) {
+        self.journal.push(format!("{} {line}", jiff::Timestamp::now()));
+    }
+
+    fn story(&self) -> String {
+        self.journal[self.journal.len().saturating_sub(SHOWN)..].join("\n")
     }
 
     fn names(&self, folders: bool) -> Vec<String> {
@@ -91,6 +108,7 @@ impl Workload {
 
     fn step(&mut self) -> io::Result<()> {
         let files = self.names(false);
+        "nothing".clone_into(&mut self.under_way);
         match self.random.random_range(0..10_u32) {
             _ if files.is_empty() => self.write_new(),
             0..3 => self.write_new(),
@@ -183,6 +201,7 @@ impl Workload {
             return Ok(());
         }
         let path = self.root.join(&name);
+        self.under_way = format!("make {name}");
         let mut after = self.state.clone();
         after.insert(name, Vec::new());
         self.acknowledge(after, move || fs::create_dir(path))
@@ -219,7 +238,8 @@ impl Workload {
             same_names
                 && allowed.iter().all(|(name, bytes)| found[name] == *bytes || self.may_be_partial(name, &found[name]))
         };
-        assert!(self.allowed.iter().any(matches), "{when}:\n{}", self.difference(&found));
+        assert!(self.allowed.iter().any(matches), "{when}:\n{}\n{}", self.difference(&found), self.story());
+        self.note(&format!("found as it should be {when}"));
         self.state = found;
         self.allowed.clear();
     }

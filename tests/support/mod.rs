@@ -1,6 +1,7 @@
 //! A device: one set of XDG folders, the real binary, a real daemon and real mounts. Dropping it stops the daemon and takes the
 //! mounts away.
 
+use std::cell::Cell;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -12,6 +13,7 @@ use tempfile::TempDir;
 pub(crate) struct Device {
     dir: TempDir,
     name: String,
+    is_kept: Cell<bool>,
 }
 
 /// How long any single command may take before the test fails.
@@ -27,7 +29,7 @@ impl Device {
         }
         let run = std::os::unix::fs::PermissionsExt::from_mode(0o700);
         std::fs::set_permissions(dir.path().join("run"), run).unwrap();
-        let device = Self { dir, name: name.to_owned() };
+        let device = Self { dir, name: name.to_owned(), is_kept: Cell::new(false) };
         // A short quiet time, so that tests do not spend their time waiting for it.
         device.ok(["config", "set", "sync.quiet_ms", "100"]);
         device
@@ -129,15 +131,19 @@ impl Device {
         }
     }
 
+    /// Where the daemon logs.
+    pub(crate) fn log_file(&self) -> PathBuf {
+        self.path("state").join("vaultfs").join("daemon.log")
+    }
+
+    /// Leaves all folders for those who look for the cause of a failure.
+    pub(crate) fn keep(&self) {
+        println!("kept: {}", self.dir.path().display());
+        self.is_kept.set(true);
+    }
+
     fn log_tail(&self) -> String {
-        let log = std::fs::read_dir(self.path("state").join("vaultfs"))
-            .into_iter()
-            .flatten()
-            .filter_map(|entry| {
-                std::fs::read_to_string(entry.ok()?.path()).ok().filter(|text| !text.starts_with("SQLite"))
-            })
-            .last()
-            .unwrap_or_default();
+        let log = std::fs::read_to_string(self.log_file()).unwrap_or_default();
         let lines: Vec<&str> = log.lines().collect();
         format!("\nlog of {}:\n{}", self.name, lines[lines.len().saturating_sub(30)..].join("\n"))
     }
@@ -147,6 +153,7 @@ impl Drop for Device {
     fn drop(&mut self) {
         // A test that fails on purpose leaves a dead daemon or no mount: neither is an error here.
         drop(self.run(["daemon", "stop"]));
+        self.dir.disable_cleanup(self.is_kept.get());
         drop(Command::new("fusermount3").args(["-u", "-z", "-q"]).arg(self.mnt()).output());
     }
 }
