@@ -3,19 +3,20 @@
 //! conflict with ourselves, nothing that was deleted or renamed here meanwhile comes back (promise P22).
 //!
 //! **Invariant:** R never shows what a call of ours has made without S holding it, too: L was so when the call was made, and whatever L
-//! is by now is a later change of L. The answer (`commit`), the feed ([`Engine::take_outcomes`]) and a look after a crash
-//! ([`Engine::settle_attempts`]) may each be the first to tell. The transaction that records the answer ends the attempt.
+//! is by now is a later change of L. The answer (`commit`), the feed or a look at a place ([`Engine::take_outcomes`]), and a look after a
+//! crash ([`Engine::settle_attempts`]) may each be the first to tell. The transaction that records the answer ends the attempt.
 
 use super::agree::{agree, synced_body, version_of};
+use super::diff::same_name;
 use super::engine::Engine;
 use super::error::{Result, SyncError};
-use super::observe::Batch;
+use super::observe::{Batch, same_body};
 use super::plan::{Place, is_aside};
 use super::pull::Freeze;
 use super::root::node_of_rid;
 use crate::catalog::{Attempt, LocalContent, Made, RemoteBody, RemoteRow, SyncedBody, SyncedRow, Txn, Version};
 use crate::provider::{EntryBody, ErrorKind, RemoteEntry};
-use crate::types::{EntryName, NameRules, NodeId, RemoteId};
+use crate::types::{NameRules, NodeId, RemoteId};
 
 impl Engine {
     /// Notes an attempt. Its call must follow.
@@ -82,24 +83,40 @@ impl Engine {
         Ok(taken)
     }
 
-    /// The feed may be the first to tell what a call under way has made: a new entry at the place of an attempt, if it holds what was
-    /// sent there, belongs to the node that the call is for.
+    /// The feed, or a look at a place, may be the first to tell what a call under way has made: the next version of its file, or a new
+    /// entry at its place. If that holds what was sent, it belongs to the node that the call is for.
     pub(super) async fn claim_attempts(&self, batch: &mut Batch) -> Result<()> {
+        if batch.present.is_empty() {
+            return Ok(());
+        }
         for attempt in self.catalog.read(|view| view.attempts())? {
-            let at_place = |entry: &&RemoteEntry| {
-                entry.parent.as_ref() == Some(&attempt.parent) && self.is_called(entry, &attempt)
-            };
-            let Some(mut entry) = batch.present.values().find(at_place).cloned() else { continue };
-            let is_new = self
-                .catalog
-                .read(|view| Ok(view.remote_by_rid(&entry.id)?.is_none() && view.remote(attempt.node)?.is_none()))?;
-            if is_new && attempt.made != Made::Moved && self.is_outcome(&entry, &attempt).await? {
+            let Some(mut entry) = self.told_of(&attempt, batch) else { continue };
+            if attempt.made == Made::Moved || batch.owners.contains_key(&entry.id) {
+                continue;
+            }
+            let is_news = self.catalog.read(|view| {
+                Ok(match view.remote_by_rid(&entry.id)? {
+                    Some(known) => attempt.over.as_ref() == Some(&known.rid) && !same_body(&known.body, &entry.body),
+                    None => attempt.over.is_some() || view.remote(attempt.node)?.is_none(),
+                })
+            })?;
+            if is_news && self.is_outcome(&entry, &attempt).await? {
                 add_hash(&mut entry, &attempt);
                 batch.owners.insert(entry.id.clone(), attempt.node);
                 batch.present.insert(entry.id.clone(), entry);
             }
         }
         Ok(())
+    }
+
+    /// What a batch tells of the file that is stored over, or else of the place.
+    fn told_of(&self, attempt: &Attempt, batch: &Batch) -> Option<RemoteEntry> {
+        let at_place = |entry: &&RemoteEntry| {
+            entry.parent.as_ref() == Some(&attempt.parent)
+                && self.names().key(&entry.name) == self.names().key(&attempt.name)
+        };
+        let over = attempt.over.as_ref().and_then(|rid| batch.present.get(rid));
+        over.or_else(|| batch.present.values().find(at_place)).cloned()
     }
 
     /// What is now where the attempt would have put its outcome.
@@ -121,16 +138,15 @@ impl Engine {
         }
     }
 
-    fn is_called(&self, entry: &RemoteEntry, attempt: &Attempt) -> bool {
-        self.names().key(&entry.name) == self.names().key(&attempt.name)
-    }
-
     async fn is_outcome(&self, entry: &RemoteEntry, attempt: &Attempt) -> Result<bool> {
         match (&attempt.made, &entry.body) {
             (Made::Folder, EntryBody::Folder) => Ok(true),
             (Made::Symlink(wanted), EntryBody::Symlink { target }) => Ok(wanted == target),
             (Made::File { size, hash }, EntryBody::File { .. }) => self.holds(entry, *size, *hash).await,
-            (Made::Moved, _) => Ok(entry.parent.as_ref() == Some(&attempt.parent) && entry.name == attempt.name),
+            (Made::Moved, _) => {
+                Ok(entry.parent.as_ref() == Some(&attempt.parent)
+                    && same_name(self.names(), &entry.name, &attempt.name))
+            }
             (Made::Folder | Made::Symlink(_) | Made::File { .. }, _) => Ok(false),
         }
     }
@@ -155,19 +171,19 @@ fn add_hash(entry: &mut RemoteEntry, attempt: &Attempt) {
 fn take_outcome(txn: &Txn<'_>, names: &NameRules, attempt: &Attempt) -> Result<bool> {
     let Some(remote) = txn.remote(attempt.node)? else { return Ok(false) };
     let Some(parent) = node_of_rid(txn, &attempt.parent)? else { return Ok(false) };
-    if !is_made(&remote, parent, attempt) {
+    if !is_made(names, &remote, parent, attempt) {
         return Ok(false);
     }
     match version_of(&remote).filter(|_| attempt.made != Made::Moved) {
         Some(version) => agree_on_content(txn, attempt.node, &version)?,
-        None => agree_on_place(txn, &remote, parent, &attempt.name)?,
+        None => agree_on_place(txn, &remote)?,
     }
     agree(txn, names, attempt.node)?;
     Ok(true)
 }
 
-fn is_made(remote: &RemoteRow, parent: NodeId, attempt: &Attempt) -> bool {
-    let is_there = remote.parent == Some(parent) && remote.name == attempt.name;
+fn is_made(names: &NameRules, remote: &RemoteRow, parent: NodeId, attempt: &Attempt) -> bool {
+    let is_there = remote.parent == Some(parent) && same_name(names, &remote.name, &attempt.name);
     match (&attempt.made, &remote.body) {
         (Made::Moved, _) => attempt.over.as_ref() == Some(&remote.rid) && is_there,
         (Made::Folder, RemoteBody::Folder) => is_there,
@@ -179,9 +195,9 @@ fn is_made(remote: &RemoteRow, parent: NodeId, attempt: &Attempt) -> bool {
     }
 }
 
-/// Our own call has put the node there: both sides have had it there, wherever L, or R, has it by now. A reserved name is no place.
-pub(super) fn agree_on_place(txn: &Txn<'_>, remote: &RemoteRow, parent: NodeId, name: &EntryName) -> Result<()> {
-    if is_aside(name) {
+/// Our own call has put the node there: both sides have had it there, wherever L has it by now. A reserved name is no place.
+fn agree_on_place(txn: &Txn<'_>, remote: &RemoteRow) -> Result<()> {
+    if is_aside(&remote.name) {
         return Ok(());
     }
     let body = match (txn.synced(remote.node)?, &remote.body) {
@@ -190,8 +206,8 @@ pub(super) fn agree_on_place(txn: &Txn<'_>, remote: &RemoteRow, parent: NodeId, 
         (None, RemoteBody::Folder | RemoteBody::Symlink { .. }) => synced_body(remote),
         (None, RemoteBody::File { .. }) => return Ok(()),
     };
-    let row = SyncedRow { node: remote.node, parent: Some(parent), name: name.clone(), body };
-    Ok(txn.put_synced(&row)?)
+    let (parent, name) = (remote.parent, remote.name.clone());
+    Ok(txn.put_synced(&SyncedRow { node: remote.node, parent, name, body })?)
 }
 
 /// Our own call has stored this version: it is what both sides have had, even if L was edited again or R has gone on meanwhile.

@@ -5,13 +5,12 @@
 
 use super::agree::agree;
 use super::announce::Announce;
-use super::attempts::{agree_on_content, agree_on_place};
+use super::attempts::agree_on_content;
 use super::engine::Engine;
 use super::error::Result;
 use super::observe::Batch;
 use super::ports::LocalChange;
 use super::pull::Freeze;
-use super::root::node_of_rid;
 use super::step::Outcome;
 use super::trees::{Sides, sides};
 use crate::catalog::{LocalContent, Txn, Version};
@@ -29,12 +28,15 @@ impl Engine {
     /// Records what the provider answered to a call about `node`. If R changed while the call ran, the answer may be older than R:
     /// then the provider is asked again. Returns the batch to be applied.
     async fn answer(&self, node: NodeId, expected: &Sides, entry: RemoteEntry) -> Result<Batch> {
-        let rid = entry.id.clone();
+        let (rid, answered) = (entry.id.clone(), entry.body.clone());
         let mut batch = Batch::looked_at([entry]);
         let now = self.catalog.read(|view| sides(view, node))?;
         if now.and_then(|now| now.remote) != expected.remote {
             match self.provider.stat(&rid).await {
-                Ok(entry) => batch.confirm(entry),
+                Ok(mut entry) => {
+                    keep_hash(&mut entry.body, &answered);
+                    batch.confirm(entry);
+                }
                 Err(error) if error.kind == ErrorKind::NotFound => batch.confirm_gone(rid.clone()),
                 Err(error) => return Err(error.into()),
             }
@@ -44,19 +46,15 @@ impl Engine {
         Ok(batch)
     }
 
-    /// After a folder or link was made, or an entry was moved: R as answered, and S at that place, even if L was renamed or deleted
-    /// meanwhile.
+    /// After a folder or link was made, or an entry was moved: R as answered, and with it S.
     pub(super) async fn record_place(&self, node: NodeId, expected: &Sides, entry: RemoteEntry) -> Result<Outcome> {
-        let (rid, folder, name) = (entry.id.clone(), entry.parent.clone(), entry.name.clone());
+        let rid = entry.id.clone();
         let batch = self.answer(node, expected, entry).await?;
         let (_, outcome) = self
             .observe(batch, Freeze::No, |txn, _| {
                 txn.remove_attempt(node)?;
-                let Some(remote) = txn.remote(node)?.filter(|row| row.rid == rid) else {
+                if !owns(txn, node, &rid)? {
                     return Ok(Outcome::Refreshed);
-                };
-                if let Some(folder) = folder.map(|folder| node_of_rid(txn, &folder)).transpose()?.flatten() {
-                    agree_on_place(txn, &remote, folder, &name)?;
                 }
                 agree(txn, self.names(), node)?;
                 Ok(Outcome::Done)
@@ -106,8 +104,7 @@ impl Engine {
         let (_, outcome) = self
             .observe(batch, Freeze::Yes, |txn, announce| {
                 txn.remove_attempt(node)?;
-                // Not if the feed was faster, and R knows it under another node.
-                if txn.remote(node)?.is_none_or(|row| row.rid != version.rid) {
+                if !owns(txn, node, &version.rid)? {
                     return Ok(Outcome::Refreshed);
                 }
                 agree_on_content(txn, node, &version)?;
@@ -177,4 +174,19 @@ impl Engine {
             tracing::error!(%error, "cache blocks of unknown origin could not be dropped");
         }
     }
+}
+
+/// A hash that only we know is that of the revision, whoever tells of it.
+fn keep_hash(told: &mut EntryBody, answered: &EntryBody) {
+    if let (EntryBody::File { revision, hash, .. }, EntryBody::File { revision: ours, hash: our_hash, .. }) =
+        (told, answered)
+        && revision == ours
+    {
+        *hash = hash.or(*our_hash);
+    }
+}
+
+/// True if R knows the entry under this node (and not, because somebody else has put it elsewhere meanwhile, under another one).
+fn owns(txn: &Txn<'_>, node: NodeId, rid: &RemoteId) -> Result<bool> {
+    Ok(txn.remote(node)?.is_some_and(|row| row.rid == *rid))
 }

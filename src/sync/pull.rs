@@ -91,12 +91,8 @@ impl Engine {
             last_full: if run.full { Some(now) } else { feed.last_full },
             last_pull: Some(now),
         };
-        let mut batch = self.catalog.read(|view| observe::fold(view, &names, run.changes, run.full))?;
-        self.claim_attempts(&mut batch).await?;
-        let stored = self.observe(batch, Freeze::No, |txn, _| {
-            txn.set_feed(&feed)?;
-            self.take_outcomes(txn)
-        });
+        let batch = self.catalog.read(|view| observe::fold(view, &names, run.changes, run.full))?;
+        let stored = self.observe(batch, Freeze::No, |txn, _| Ok(txn.set_feed(&feed)?));
         stored.await.map(|(changed, ())| changed)
     }
 
@@ -146,8 +142,8 @@ impl Engine {
         }
     }
 
-    /// Clears the doubts of a batch by asking, then applies it together with `also` in one transaction. Returns how many rows of R
-    /// changed and what `also` returned.
+    /// Finds out what in a batch is our own work, clears its doubts by asking, then applies it together with `also` in one transaction.
+    /// Returns how many rows of R changed and what `also` returned.
     pub(super) async fn observe<T>(
         &self,
         mut batch: Batch,
@@ -156,6 +152,7 @@ impl Engine {
     ) -> Result<(u64, T)> {
         let mut also = Some(also);
         for _ in 0..DOUBT_ROUNDS {
+            self.claim_attempts(&mut batch).await?;
             let doubts = match self.try_apply(&batch, freeze, &mut also)? {
                 Ok(done) => return Ok(done),
                 Err(doubts) => doubts,
@@ -197,6 +194,7 @@ impl Engine {
         let mut announce = Announce::new(frozen.as_deref());
         let done = self.catalog.write(|txn| {
             let changed = observe::apply(txn, &arrangement)?;
+            self.take_outcomes(txn)?;
             let Some(also) = also.take() else { unreachable!("a batch is applied once") };
             Ok::<_, SyncError>((early + changed, also(txn, &mut announce)?))
         })?;

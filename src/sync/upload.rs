@@ -14,7 +14,7 @@ use super::pull::Freeze;
 use super::recover::was_begun_with;
 use super::step::Outcome;
 use super::trees::Sides;
-use crate::catalog::{LocalContent, Made, RemoteBody, RemoteRow, Version};
+use crate::catalog::{LocalContent, Made, RemoteBody, RemoteRow, SyncedBody, Version};
 use crate::content::{ContentError, StagedFile};
 use crate::provider::{
     EntryBody, ErrorKind, ProviderError, RemoteEntry, Upload, UploadSession, UploadSource, UploadTarget,
@@ -106,8 +106,13 @@ impl Engine {
     pub(super) async fn mark_synced_staged(&self, node: NodeId) -> Result<Outcome> {
         let Some(file) = self.staged_of(node)? else { return Ok(Outcome::Stale) };
         let Some((hash, generation)) = self.hash_now(node, &file).await? else { return Ok(Outcome::Stale) };
-        let remote = self.catalog.read(|view| view.remote(node))?;
-        let Some(version) = remote.as_ref().and_then(version_of) else { return Ok(Outcome::Stale) };
+        let (remote, synced) = self.catalog.read(|view| Ok((view.remote(node)?, view.synced(node)?)))?;
+        let Some(mut version) = remote.as_ref().and_then(version_of) else { return Ok(Outcome::Stale) };
+        if let Some(SyncedBody::File(known)) = synced.map(|row| row.body)
+            && known.revision == version.revision
+        {
+            version.hash = version.hash.or(known.hash);
+        }
         if version.hash != Some(hash) || version.size != file.size() {
             self.store_hash(node, &file, hash, generation)?;
             return Ok(Outcome::Stale);

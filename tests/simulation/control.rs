@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use vaultfs::catalog::HistoryReason;
+use vaultfs::catalog::{HistoryReason, RemoteBody};
 use vaultfs::provider::ErrorKind;
 use vaultfs::sync::{NodeStatus, VaultState, VaultStatus};
 use vaultfs::types::NodeId;
@@ -290,6 +290,24 @@ async fn a_file_written_while_it_is_sent_arrives_in_its_last_version_only() {
     setting.device.run().engine.wait_synced(node, 10 * MINUTE).await.unwrap();
     assert_eq!(setting.in_cloud("take.wav").unwrap(), vec![8; 300_000]);
     assert_eq!(setting.cloud.lock().unwrap().committed_names().len(), 1, "the first version was never committed");
+}
+
+/// A provider that tells no hashes may tell of a revision again after its hash was learnt here.
+#[tokio::test(start_paused = true)]
+async fn bytes_that_the_provider_is_known_to_hold_are_not_sent_again() {
+    let setting = Setting::with(Cloud::new(Manner::Icloud, 1));
+    let node = setting.create("song", b"bytes");
+    wait(MINUTE).await;
+    let catalog = &setting.device.run().catalog;
+    let mut row = catalog.read(|view| view.remote(node)).unwrap().unwrap();
+    let RemoteBody::File { hash, .. } = &mut row.body else { panic!("{row:?}") };
+    assert!(hash.take().is_some(), "hashed here");
+    catalog.write(|txn| txn.put_remote(&row)).unwrap();
+    let before = setting.cloud.lock().unwrap().mutations;
+    assert!(setting.device.write(node, b"bytes", true));
+    wait(MINUTE).await;
+    assert_eq!(setting.status().state, VaultState::Idle);
+    assert_eq!(setting.cloud.lock().unwrap().mutations, before);
 }
 
 #[tokio::test(start_paused = true)]

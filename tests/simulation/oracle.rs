@@ -85,7 +85,8 @@ impl World {
             assert!(staged.is_empty() && rows.is_empty(), "I10: left on {}: {staged:?}, {rows:#?}", device.name);
         }
         self.nothing_is_lost(&truth);
-        if self.scenario.serial {
+        self.nothing_changed_by_itself();
+        if self.scenario.serial || self.scenario.alone {
             let conflicts: Vec<_> = truth.keys().filter(|path| path.contains("(conflict")).collect();
             // A name that another device holds in another case is a conflict that needs no concurrency only where case matters here.
             assert!(conflicts.is_empty(), "I14: conflict copies without a concurrent change: {conflicts:?}");

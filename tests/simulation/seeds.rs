@@ -78,10 +78,11 @@ fn run(seed: u64) -> Result<Reach, String> {
 }
 
 /// `VAULTFS_SIM_LOG=vaultfs=debug` shows what the engines do.
-fn log() {
+pub(crate) fn log() {
     if let Ok(filter) = std::env::var("VAULTFS_SIM_LOG") {
         let filter = tracing_subscriber::EnvFilter::new(filter);
-        tracing_subscriber::fmt().with_env_filter(filter).without_time().with_writer(std::io::stderr).init();
+        let started = tracing_subscriber::fmt().with_env_filter(filter).without_time().with_writer(std::io::stderr);
+        started.try_init().expect("one log of one test");
     }
 }
 

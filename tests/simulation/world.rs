@@ -25,6 +25,8 @@ pub(crate) struct Scenario {
     pub(crate) faults: Faults,
     /// One change at a time, each everywhere before the next: nothing is concurrent.
     pub(crate) serial: bool,
+    /// One device and nobody else: what it shows never changes by itself.
+    pub(crate) alone: bool,
     pub(crate) crashes: bool,
     pub(crate) skewed: bool,
     pub(crate) loses_catalog: bool,
@@ -47,19 +49,24 @@ impl Scenario {
         let [busy, lost_reply, offline, lag, repeat, reset] = rates;
         let delay_ms = if random.random_bool(0.3) { 0 } else { random.random_range(1..4_000) };
         let faults = Faults { busy, lost_reply, offline, lag, repeat, reset: reset / 3.0, delay_ms };
+        let alone = random.random_bool(0.2);
         Self {
             seed,
             manner,
-            devices: random.random_range(2..=4),
+            devices: if alone { 1 } else { random.random_range(2..=4) },
             steps: random.random_range(20..70),
             faults,
             serial: random.random_bool(0.2),
+            alone,
             crashes: random.random_bool(0.5),
             skewed: random.random_bool(0.3),
-            loses_catalog: random.random_bool(0.1),
+            loses_catalog: random.random_bool(0.1) && !alone,
         }
     }
 }
+
+/// Paths with their bytes.
+type Shown = BTreeMap<String, Option<Vec<u8>>>;
 
 /// Everything in a run.
 pub(crate) struct World {
@@ -73,6 +80,8 @@ pub(crate) struct World {
     pub(crate) given_up: BTreeSet<Vec<u8>>,
     /// Whole contents of files that were edited without having the rest of them.
     overlays: BTreeMap<StagedId, Vec<u8>>,
+    /// What a device that is alone showed after its user's last change.
+    left: Option<Shown>,
     /// What happened, for a failure.
     pub(crate) journal: Vec<String>,
     counter: u64,
@@ -122,6 +131,7 @@ impl World {
             written: BTreeSet::new(),
             given_up: BTreeSet::new(),
             overlays: BTreeMap::new(),
+            left: None,
             journal: Vec::new(),
             counter: 0,
         };
@@ -185,9 +195,25 @@ impl World {
         }
     }
 
+    /// P8 of a device that is alone: it shows what its user has left.
+    pub(crate) fn nothing_changed_by_itself(&self) {
+        if let Some(left) = &self.left {
+            let shown = self.everything_shown();
+            let kinds = |shown: &Shown| shown.keys().cloned().collect::<Vec<_>>();
+            assert_eq!(kinds(&shown), kinds(left), "P8: names have changed by themselves");
+            assert!(shown == *left, "P8: bytes have changed by themselves");
+        }
+    }
+
+    fn everything_shown(&self) -> Shown {
+        self.devices[0].rows().into_iter().map(|(path, row)| (path, self.shown(0, &row))).collect()
+    }
+
     pub(crate) async fn live(&mut self) {
         for _ in 0..self.scenario.steps {
+            self.nothing_changed_by_itself();
             self.step().await;
+            self.left = self.scenario.alone.then(|| self.everything_shown());
             if self.scenario.serial {
                 self.heal();
                 self.settle("a serial step").await;
@@ -202,6 +228,7 @@ impl World {
         let who = self.random.random_range(0..self.devices.len());
         match self.random.random_range(0..100) {
             0..70 => self.user(who).await,
+            70..82 if self.scenario.alone => self.user(who).await,
             70..82 => self.web_user(),
             82..92 => {
                 let offline = !self.devices[who].provider.is_offline();

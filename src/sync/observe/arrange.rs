@@ -351,7 +351,7 @@ impl Work<'_, '_> {
 }
 
 /// True if a told body is what R has; a hash that only we know does not count.
-pub(super) fn same_body(row: &RemoteBody, told: &EntryBody) -> bool {
+pub(crate) fn same_body(row: &RemoteBody, told: &EntryBody) -> bool {
     match (row, told) {
         (RemoteBody::Folder, EntryBody::Folder) => true,
         (RemoteBody::File { revision, size, .. }, EntryBody::File { revision: told, size: told_size, .. }) => {

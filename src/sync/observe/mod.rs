@@ -12,5 +12,5 @@ mod fold;
 mod tests;
 
 pub(crate) use apply::apply;
-pub(crate) use arrange::{Arrangement, arrange};
+pub(crate) use arrange::{Arrangement, arrange, same_body};
 pub(crate) use fold::{Batch, fold};
