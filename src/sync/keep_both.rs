@@ -11,6 +11,7 @@ use super::ports::LocalChange;
 use super::step::{Outcome, is_staged, provider_kind};
 use super::trees::{Sides, sides};
 use crate::catalog::{CatalogError, ConflictRow, LocalContent, LocalRow, SyncedBody, Txn};
+use crate::telemetry::metrics;
 use crate::types::{NodeId, NodeKind};
 
 impl Engine {
@@ -29,6 +30,7 @@ impl Engine {
             self.split(txn, announce, node, ours)
         })?;
         if outcome == Outcome::Done {
+            metrics().conflicts.add(1);
             self.announce_node(EventKind::Conflict, node);
         }
         Ok(outcome)

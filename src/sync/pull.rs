@@ -11,6 +11,7 @@ use super::observe::{self, Arrangement, Batch};
 use super::root::{root_rid, set_root};
 use crate::catalog::{FeedState, Txn};
 use crate::provider::{Change, Cursor, ErrorKind, ProviderError, RemoteEntry};
+use crate::telemetry::metrics;
 use crate::types::{EntryName, RemoteId};
 
 /// Most times that doubts of one batch are cleared before the provider is said to contradict itself.
@@ -71,6 +72,7 @@ impl Engine {
         if known_root.is_none() || from.is_none() {
             self.check_root(known_root.as_ref()).await?;
         }
+        metrics().pulls.add(1);
         let run = match self.read_run(from.as_ref()).await {
             Err(error) if error.kind == ErrorKind::CursorReset && from.is_some() => {
                 self.check_root(known_root.as_ref()).await?;
@@ -78,6 +80,7 @@ impl Engine {
             }
             other => other?,
         };
+        metrics().remote_changes.add(u64::try_from(run.changes.len()).unwrap_or(u64::MAX));
         if run.changes.is_empty() && !run.full && feed.cursor.as_ref() == Some(&run.cursor) {
             return Ok(0);
         }

@@ -19,6 +19,7 @@ use crate::content::{ContentError, StagedFile};
 use crate::provider::{
     EntryBody, ErrorKind, ProviderError, RemoteEntry, Upload, UploadSession, UploadSource, UploadTarget,
 };
+use crate::telemetry::metrics;
 use crate::types::{ContentHash, NodeId, RemoteId, Revision, StagedId, Timestamp};
 
 /// Bytes ready to be sent.
@@ -321,7 +322,16 @@ impl Engine {
             observer: &progress,
             resume: ready.resume.clone(),
         };
+        let started = self.clock.monotonic();
         let answer = self.provider.upload(upload).await;
+        match &answer {
+            Ok(_) => {
+                metrics().uploads.add(1);
+                metrics().uploaded.add(ready.source_size());
+                metrics().upload_time.observe(self.clock.monotonic().saturating_duration_since(started));
+            }
+            Err(_) => metrics().upload_failures.add(1),
+        }
         if let Err(error) = &answer
             && ready.source.was_superseded()
             && error.kind != ErrorKind::Ambiguous

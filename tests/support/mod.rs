@@ -40,6 +40,13 @@ impl Device {
         self.dir.path().join(folder)
     }
 
+    /// The state folder of the vault; there must be one vault.
+    pub(crate) fn vault_state(&self) -> PathBuf {
+        let entries = std::fs::read_dir(self.path("state").join("vaultfs")).unwrap().map(|entry| entry.unwrap().path());
+        let mut vaults = entries.filter(|path| path.join("catalog.db").exists());
+        vaults.next().unwrap_or_else(|| panic!("no vault was opened"))
+    }
+
     /// The usual mountpoint.
     pub(crate) fn mnt(&self) -> PathBuf {
         self.path("mnt")
