@@ -163,7 +163,7 @@ const RULES: &[(&str, &str)] = &[
     (
         "the provider has it, the local or the synced tree has not, and it is not dirty",
         "SELECT node FROM remote WHERE parent IS NOT NULL AND node NOT IN (SELECT node FROM dirty) \
-         AND (node NOT IN (SELECT node FROM local) OR node NOT IN (SELECT node FROM synced))",
+         AND node NOT IN (SELECT node FROM arriving) AND (node NOT IN (SELECT node FROM local) OR node NOT IN (SELECT node FROM synced))",
     ),
     (
         "the synced tree has it, the provider has not, and it is not dirty",
@@ -187,6 +187,11 @@ const RULES: &[(&str, &str)] = &[
             same_version!("local.revision", "local.hash", "remote.revision", "remote.hash"),
             ")"
         ),
+    ),
+    (
+        "it counts as arriving, but the local or the synced tree has it",
+        "SELECT node FROM arriving WHERE node IN (SELECT node FROM local) OR node IN (SELECT node FROM synced) \
+         OR node IN (SELECT node FROM dirty)",
     ),
     (
         "it has extended attributes but no name",

@@ -82,6 +82,14 @@ impl View<'_> {
         one(self.connection, sql, &[&node(parent)?, &key.0], remote_row)
     }
 
+    /// Up to `limit` nodes of R without the root, in the order of node ids after `after`, with the provider's ids.
+    pub fn remote_ids(&self, after: NodeId, limit: usize) -> Result<Vec<(NodeId, RemoteId)>> {
+        let sql = "SELECT node, rid FROM remote WHERE node > ?1 ORDER BY node LIMIT ?2";
+        let after = after.max(NodeId::ROOT);
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        all(self.connection, sql, &[&node(after)?, &limit], |row| Ok((get_node(row, 0)?, RemoteId(row.get(1)?))))
+    }
+
     /// Entries of a folder, in the order of node ids.
     pub fn remote_children(&self, parent: NodeId) -> Result<Vec<RemoteRow>> {
         all(self.connection, select_remote!("WHERE parent = ?1 ORDER BY node"), &[&node(parent)?], remote_row)
@@ -107,7 +115,7 @@ impl Txn<'_> {
             done = self.write_remote(row, &key);
         }
         self.of_node(row.node, done)?;
-        self.mark_dirty(row.node)
+        self.mark_told(row.node)
     }
 
     fn write_remote(&self, row: &RemoteRow, key: &NameKey) -> Result<usize> {

@@ -281,6 +281,22 @@ pub struct FeedState {
     pub last_pull: Option<Timestamp>,
 }
 
+/// How many nodes are dirty.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Pending {
+    /// Changed here.
+    pub outgoing: u64,
+    /// Changed at the provider alone.
+    pub incoming: u64,
+}
+
+impl Pending {
+    /// Both.
+    pub fn all(self) -> u64 {
+        self.outgoing + self.incoming
+    }
+}
+
 /// A dirty node: its three rows may differ.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct DirtyRow {

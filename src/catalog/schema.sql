@@ -186,6 +186,11 @@ CREATE TABLE dirty (
     touched INTEGER NOT NULL
 ) STRICT;
 
+-- Nodes that only R has: dirty as well, but there may be a whole vault of them, and they are taken up in portions.
+CREATE TABLE arriving (
+    node INTEGER PRIMARY KEY REFERENCES node (id) ON DELETE CASCADE
+) STRICT;
+
 CREATE TABLE sync_state (
     node            INTEGER PRIMARY KEY REFERENCES node (id) ON DELETE CASCADE,
     attempts        INTEGER NOT NULL CHECK (attempts >= 0),

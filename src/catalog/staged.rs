@@ -34,6 +34,15 @@ impl View<'_> {
         one(self.connection, select_staged!("WHERE id = ?1"), &[&id.0.into_bytes()], staged_row)
     }
 
+    /// How many bytes are staged, holes included.
+    pub fn staged_bytes(&self) -> Result<u64> {
+        // In two halves, because SQLite's sum stops at 63 bits.
+        let sql = "SELECT coalesce(sum(size >> 32), 0), coalesce(sum(size & 4294967295), 0) FROM staged";
+        let sum = one(self.connection, sql, &[], |row| Ok((get_u64(row, 0)?, get_u64(row, 1)?)))?;
+        let (high, low) = sum.unwrap_or_default();
+        Ok(high.saturating_mul(1 << 32).saturating_add(low))
+    }
+
     /// All staged bytes, oldest first.
     pub fn all_staged(&self) -> Result<Vec<StagedRow>> {
         all(self.connection, select_staged!("ORDER BY created, id"), &[], staged_row)

@@ -6,7 +6,6 @@
 //! written before its entry and an entry erased before its data. The data of an adopted file is never written or punched.
 
 use std::fs::File;
-use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::{Arc, RwLock};
 
@@ -135,7 +134,8 @@ impl CachedFile {
         for run in absent_runs(range.blocks(), &entries) {
             let part = run.bytes(size);
             let (from, to) = (buffer_at(part.start, range.start), buffer_at(part.end, range.start));
-            files.data.write_all_at(&bytes[from..to], part.start).context(CACHED, "write", &self.data_path())?;
+            let written = disk::write_sparse(&files.data, &bytes[from..to], part.start);
+            let written = written.context(CACHED, "write", &self.data_path())?;
             failpoint::reach("fill-data-written");
             let entries: Vec<Entry> = run
                 .iter()
@@ -144,7 +144,7 @@ impl CachedFile {
                 .collect();
             files.index.write(run.start, &entries).context(CACHED, "write", &self.index_path())?;
             *present_bytes += part.len();
-            reservation.use_up(allocation(run, size));
+            reservation.use_up(written.next_multiple_of(ALLOCATION_BYTES));
         }
         Ok(())
     }

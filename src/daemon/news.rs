@@ -20,7 +20,7 @@ use crate::sync::{Engine, EventKind};
 use crate::types::{Timestamp, VaultId};
 use crate::vaults::{RegistryFile, SyncStatus};
 
-/// Shortest time between two looks at the status: it costs time in proportion to what is left to sync.
+/// Shortest time between two looks at the status.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 
 /// Shortest time between two notes of a sync that changed no word.

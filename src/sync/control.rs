@@ -107,14 +107,14 @@ impl Engine {
 
     /// How the vault stands. Idle is said only if nothing differs and the last pull answered the last hint.
     pub fn status(&self) -> Result<VaultStatus> {
-        let (dirty, conflicts, states, feed, staged) = self.catalog.read(|view| {
-            let staged = view.all_staged()?.iter().map(|row| row.size).sum();
-            Ok((view.dirty()?, view.conflicts(false)?.len(), view.all_sync_states()?, view.feed()?, staged))
+        let (pending, conflicts, states, feed, staged) = self.catalog.read(|view| {
+            let conflicts = view.conflicts(false)?.len();
+            Ok((view.pending()?, conflicts, view.all_sync_states()?, view.feed()?, view.staged_bytes()?))
         })?;
         let failing: Vec<_> = states.iter().filter_map(|(_, state)| state.problem.as_ref()).collect();
         let full = failing.iter().copied().find(|(kind, _)| *kind == format!("{:?}", ErrorKind::NoSpace));
         let state = self.state();
-        let is_synced = dirty.is_empty() && state.has_heard_all();
+        let is_synced = pending.all() == 0 && state.has_heard_all();
         let parked = failing.iter().any(|(kind, _)| kind == super::backoff::PARKED_KIND);
         let (word, problem) = match &state.reach {
             _ if state.paused => (VaultState::Paused, None),
@@ -145,7 +145,8 @@ impl Engine {
             .or_else(|| full.or(failing.first().copied()).map(|(_, message)| message.clone()));
         Ok(VaultStatus {
             state: word,
-            pending: u64::try_from(dirty.len()).unwrap_or(u64::MAX),
+            pending: pending.all(),
+            outgoing: pending.outgoing,
             pending_bytes: staged,
             active: state.active.len(),
             conflicts,

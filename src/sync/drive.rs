@@ -17,7 +17,7 @@ use super::plan::Planned;
 use super::queue::action;
 use super::status::CycleReport;
 use super::step::{Outcome, is_local};
-use super::trees::Sides;
+use super::trees::{Sides, earliest};
 use super::work::Work;
 use crate::provider::ProviderError;
 use crate::types::{NodeId, Timestamp};
@@ -66,6 +66,8 @@ pub(super) struct Drive<'e> {
     is_tidy: bool,
     last_plan: Option<Instant>,
     plan_cost: Duration,
+    /// The next plan takes up arriving nodes after this one.
+    arrived: NodeId,
     report: CycleReport,
 }
 
@@ -140,6 +142,7 @@ impl<'e> Drive<'e> {
             is_tidy: false,
             last_plan: None,
             plan_cost: Duration::ZERO,
+            arrived: NodeId(0),
             report: CycleReport::default(),
         }
     }
@@ -239,9 +242,9 @@ impl<'e> Drive<'e> {
             if work.is_running() {
                 return Ok(());
             }
-            let moved_on = work.moved_on;
+            let goes_on = work.moved_on || self.arrived != NodeId(0);
             self.work = None;
-            if !moved_on {
+            if !goes_on {
                 return Ok(());
             }
             self.engine.state().replan = true;
@@ -266,7 +269,16 @@ impl<'e> Drive<'e> {
             return Ok(false);
         }
         self.report.rounds += 1;
-        let (work, next_due) = self.engine.plan_work(self.report.rounds)?;
+        let (work, mut next_due) = self.engine.plan_work(self.report.rounds, self.arrived)?;
+        if self.arrived != NodeId(0) {
+            // What the portion before waits for, this plan has not seen.
+            next_due = earliest(self.next_due, next_due);
+        }
+        self.arrived = work.arrived;
+        if work.arrived != NodeId(0) {
+            // The vault arrives in portions: each of them is something new.
+            self.rounds = 0;
+        }
         self.plan_cost = self.engine.clock.monotonic().saturating_duration_since(now);
         self.work = Some(work);
         self.next_due = next_due;
@@ -361,8 +373,8 @@ impl<'e> Drive<'e> {
     fn publish(&mut self) -> Result<()> {
         let engine = self.engine;
         engine.state().broken = None;
-        let pending = engine.catalog.read(|view| view.dirty())?.len();
-        self.report.pending = u64::try_from(pending).unwrap_or(u64::MAX);
+        let pending = engine.catalog.read(|view| view.pending())?.all();
+        self.report.pending = pending;
         let answered = {
             let mut state = engine.state();
             if let Reach::Lost(lost) = &state.reach {

@@ -3,7 +3,7 @@
 //! Owner of: R and S of its vault, and L only through steps. What is kept in memory here is a hint, a pause or a count: losing it
 //! costs time, never bytes.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -40,6 +40,8 @@ pub struct EngineConfig {
     pub guard_nodes: u64,
     /// And above this share of the vault.
     pub guard_percent: u64,
+    /// Most rows of R in one transaction, and most arriving nodes in one plan: others wait for the catalog's writer meanwhile.
+    pub portion: usize,
     /// Seed of the pauses between attempts.
     pub seed: u64,
 }
@@ -57,6 +59,7 @@ impl EngineConfig {
             folder_mode: 0o755,
             guard_nodes: 50,
             guard_percent: 25,
+            portion: 5_000,
             seed: 0,
         }
     }
@@ -151,8 +154,6 @@ pub(super) struct State {
     pub(super) active: BTreeMap<NodeId, Active>,
     /// Staged bytes that no row names any more.
     pub(super) garbage: Vec<StagedId>,
-    /// Nodes that only R has, as far as is known: they are shown in portions.
-    pub(super) arrivals: BTreeSet<NodeId>,
     /// The engine itself failed and tries again.
     pub(super) broken: Option<String>,
     /// The guard keeps these deletions back.

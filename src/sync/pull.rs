@@ -7,9 +7,9 @@ use std::time::Duration;
 use super::announce::Announce;
 use super::engine::Engine;
 use super::error::{Result, SyncError};
-use super::observe::{self, Arrangement, Batch};
+use super::observe::{self, Around, Arrangement, Batch, Identity, Intake};
 use super::root::{root_rid, set_root};
-use crate::catalog::{FeedState, Txn};
+use crate::catalog::{FeedState, Txn, View};
 use crate::provider::{Change, Cursor, ErrorKind, ProviderError, RemoteEntry};
 use crate::telemetry::metrics;
 use crate::types::{EntryName, RemoteId};
@@ -21,12 +21,14 @@ const MAX_PAGES: usize = 1_000_000;
 
 /// How often a feed that does not tell everything is checked by a full listing.
 const RELIST_EVERY: Duration = Duration::from_secs(24 * 3600);
-/// Most new rows in one transaction: the mount waits for the catalog's writer.
-const CHUNK_ROWS: usize = 5_000;
 
-/// A whole run of the feed.
+/// A run of the feed.
 struct Run {
-    changes: Vec<Change>,
+    /// Told, and not looked at yet.
+    told: Vec<Change>,
+    intake: Intake,
+    /// Rows of R that were made before the end of the run.
+    early: u64,
     cursor: Cursor,
     full: bool,
 }
@@ -74,17 +76,17 @@ impl Engine {
         }
         metrics().pulls.add(1);
         let run = match self.read_run(from.as_ref()).await {
-            Err(error) if error.kind == ErrorKind::CursorReset && from.is_some() => {
+            Err(SyncError::Provider(error)) if error.kind == ErrorKind::CursorReset && from.is_some() => {
                 self.check_root(known_root.as_ref()).await?;
                 self.read_run(None).await?
             }
             other => other?,
         };
-        metrics().remote_changes.add(u64::try_from(run.changes.len()).unwrap_or(u64::MAX));
-        if run.changes.is_empty() && !run.full && feed.cursor.as_ref() == Some(&run.cursor) {
+        let (changes, seen) = run.intake.into_parts();
+        if changes.is_empty() && run.early == 0 && !run.full && feed.cursor.as_ref() == Some(&run.cursor) {
             return Ok(0);
         }
-        if !run.full && run.changes.iter().any(|change| !matches!(change, Change::Upsert(_))) {
+        if !run.full && changes.iter().any(|change| !matches!(change, Change::Upsert(_))) {
             self.check_root(known_root.as_ref()).await?;
         }
         let names = self.provider.capabilities().names;
@@ -94,9 +96,10 @@ impl Engine {
             last_full: if run.full { Some(now) } else { feed.last_full },
             last_pull: Some(now),
         };
-        let batch = self.catalog.read(|view| observe::fold(view, &names, run.changes, run.full))?;
+        let mut batch = self.catalog.read(|view| observe::fold(view, &names, changes, run.full))?;
+        batch.seen = seen;
         let stored = self.observe(batch, Freeze::No, |txn, _| Ok(txn.set_feed(&feed)?));
-        stored.await.map(|(changed, ())| changed)
+        stored.await.map(|(changed, ())| run.early + changed)
     }
 
     /// A feed that keeps quiet about some changes is compared with a full listing now and then.
@@ -107,27 +110,73 @@ impl Engine {
 
     /// Pages until the end. A full listing is followed by what changed while it ran, so that an entry that moved between two
     /// folders during the listing is not missed.
-    async fn read_run(&self, from: Option<&Cursor>) -> std::result::Result<Run, ProviderError> {
+    async fn read_run(&self, from: Option<&Cursor>) -> Result<Run> {
         let full = from.is_none();
-        let mut run = Run { changes: Vec::new(), cursor: Cursor(String::new()), full };
+        let cursor = Cursor(String::new());
+        let mut run = Run { told: Vec::new(), intake: Intake::default(), early: 0, cursor, full };
         let (mut at, mut listing) = (from.cloned(), full);
         for _ in 0..MAX_PAGES {
             let page = match self.provider.changes(at.as_ref()).await {
                 // The listing is complete; its position is found out to be unusable by the next pull, which lists again.
-                Err(error) if error.kind == ErrorKind::CursorReset && full && !listing => return Ok(run),
+                Err(error) if error.kind == ErrorKind::CursorReset && full && !listing => return self.end_run(run),
                 page => page?,
             };
-            run.changes.extend(page.changes);
+            metrics().remote_changes.add(u64::try_from(page.changes.len()).unwrap_or(u64::MAX));
+            run.told.extend(page.changes);
+            if run.told.len() >= self.config.portion {
+                self.take_in(&mut run, |intake, view, around, told| intake.sort(view, around, told))?;
+            }
             at = Some(page.cursor.clone());
             run.cursor = page.cursor;
             if !page.has_more {
                 if !listing {
-                    return Ok(run);
+                    return self.end_run(run);
                 }
                 listing = false;
             }
         }
-        Err(ProviderError::new(ErrorKind::Protocol, "list changes", "the change feed does not end"))
+        Err(ProviderError::new(ErrorKind::Protocol, "list changes", "the change feed does not end").into())
+    }
+
+    /// What is left of a run is looked at together, unless it is too much for one transaction.
+    fn end_run(&self, mut run: Run) -> Result<Run> {
+        if run.intake.is_untouched() {
+            run.intake.leave(std::mem::take(&mut run.told));
+            return Ok(run);
+        }
+        self.take_in(&mut run, |intake, view, around, told| intake.sort(view, around, told))?;
+        // What was told before its folder.
+        while self.take_in(&mut run, |intake, view, around, _| intake.sort_again(view, around))? > 0 {}
+        Ok(run)
+    }
+
+    /// Puts the additions among what was told into R. Returns how many.
+    fn take_in(
+        &self,
+        run: &mut Run,
+        sort: impl FnOnce(&mut Intake, &View<'_>, &Around<'_>, Vec<Change>) -> crate::catalog::Result<Vec<RemoteEntry>>,
+    ) -> Result<u64> {
+        let now = self.clock.monotonic();
+        let fresh = |rid: &RemoteId| self.fresh.is_fresh(rid, now);
+        let (intake, told) = (&mut run.intake, std::mem::take(&mut run.told));
+        let mut additions = self.catalog.read(|view| {
+            let around = Around { names: self.names(), attempts: &view.attempts()?, fresh: &fresh };
+            sort(intake, view, &around, told)
+        })?;
+        let mut count = 0;
+        while !additions.is_empty() {
+            let rest = additions.split_off(additions.len().min(self.config.portion));
+            let placed = std::mem::replace(&mut additions, rest);
+            let placed = placed.into_iter().map(|entry| (entry, Identity::New)).collect();
+            let arrangement = Arrangement { placed, ..Arrangement::default() };
+            count += self.catalog.write(|txn| {
+                let count = observe::apply(txn, &arrangement)?;
+                run.intake.have_taken(txn, &arrangement)?;
+                Ok::<_, SyncError>(count)
+            })?;
+        }
+        run.early += count;
+        Ok(count)
     }
 
     /// A vault whose root is another folder, or none, is not an empty vault.
@@ -182,14 +231,13 @@ impl Engine {
         let now = self.clock.monotonic();
         let fresh = |rid: &RemoteId| self.fresh.is_fresh(rid, now);
         // R is written by this task alone, so that what is read here is still true below.
-        let mut arrangement =
+        let arrangement =
             self.catalog.read(|view| observe::arrange(view, self.provider.capabilities(), batch, &fresh))?;
         if !arrangement.doubts.is_empty() {
             return Ok(Err(arrangement.doubts));
         }
         let (device, Arrangement { placed, removed, .. }) = (&self.config.device, &arrangement);
         tracing::debug!(device, ?placed, ?removed, "observed");
-        let early = self.apply_additions(&mut arrangement)?;
         let frozen = match freeze {
             Freeze::No => None,
             Freeze::Yes => Some(self.local.freeze()),
@@ -199,26 +247,11 @@ impl Engine {
             let changed = observe::apply(txn, &arrangement)?;
             self.take_outcomes(txn)?;
             let Some(also) = also.take() else { unreachable!("a batch is applied once") };
-            Ok::<_, SyncError>((early + changed, also(txn, &mut announce)?))
+            Ok::<_, SyncError>((changed, also(txn, &mut announce)?))
         })?;
         self.discard_staged(announce.send())?;
         self.report_feed_problems(arrangement.problems);
         Ok(Ok(done))
-    }
-
-    /// Puts plain additions of a large batch into R in portions, ahead of the rest: a crash in between only means that they are told
-    /// again. Returns how many.
-    fn apply_additions(&self, arrangement: &mut Arrangement) -> Result<u64> {
-        if arrangement.placed.len() <= CHUNK_ROWS {
-            return Ok(0);
-        }
-        let additions = self.catalog.read(|view| arrangement.take_additions(view, self.names()))?;
-        let mut changed = 0;
-        for portion in additions.chunks(CHUNK_ROWS) {
-            let portion = Arrangement { placed: portion.to_vec(), ..Arrangement::default() };
-            changed += self.catalog.write(|txn| observe::apply(txn, &portion))?;
-        }
-        Ok(changed)
     }
 
     /// Applies what was just looked at; nothing else belongs to it.

@@ -58,7 +58,7 @@ fn blocked_reason(blocked: Blocked) -> &'static str {
 impl Engine {
     /// What would be done, one item per step. Changes nothing.
     pub fn dry_run(&self) -> Result<Vec<QueueItem>> {
-        let drawn = self.draw()?;
+        let drawn = self.draw(NodeId(0))?;
         self.catalog_items(|view| {
             drawn.plan.steps.iter().map(|planned| self.item(view, &drawn, planned.node, Some(planned))).collect()
         })
@@ -66,7 +66,7 @@ impl Engine {
 
     /// Everything that differs, with what will be done about it, or why not yet.
     pub fn queue(&self) -> Result<Vec<QueueItem>> {
-        let drawn = self.draw()?;
+        let drawn = self.draw(NodeId(0))?;
         let planned = first_steps(&drawn.plan);
         let mut nodes: Vec<&DirtyRow> = drawn
             .gathered
@@ -105,7 +105,7 @@ impl Engine {
                 None => Err(super::SyncError::NoSuchNode(node)),
             };
         }
-        let drawn = self.draw()?;
+        let drawn = self.draw(NodeId(0))?;
         let planned = first_steps(&drawn.plan);
         self.catalog_items(|view| {
             Ok(NodeStatus::Pending(self.item(view, &drawn, node, planned.get(&node).copied())?))

@@ -46,6 +46,8 @@ pub struct VaultStatus {
     pub state: VaultState,
     /// Nodes that differ between here and the provider, as far as is known.
     pub pending: u64,
+    /// Those of them that were changed here.
+    pub outgoing: u64,
     /// Staged bytes.
     pub pending_bytes: u64,
     /// Uploads and other calls that run.

@@ -14,9 +14,6 @@ use crate::catalog::{
 };
 use crate::types::{EntryName, InodeNo, NameRules, NodeId, NodeKind, Timestamp};
 
-/// Most nodes known only to R that one plan takes in: the first listing of a large vault arrives in portions.
-const ARRIVALS_PER_PLAN: usize = 5_000;
-
 /// A node's rows as planner values.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Sides {
@@ -112,6 +109,8 @@ pub(crate) struct Surroundings<'a> {
     pub(crate) quiet: Duration,
     /// Local changes up to this time count as quiet: the user asked to sync now.
     pub(crate) hurry_until: Timestamp,
+    /// Most arriving nodes.
+    pub(crate) portion: usize,
 }
 
 /// The planner's input and what the executor keeps beside it.
@@ -130,36 +129,24 @@ pub(crate) struct Gathered {
     pub(crate) priorities: BTreeMap<NodeId, i32>,
     /// Nodes in the vault.
     pub(crate) total_nodes: u64,
+    /// The last arriving node in it; zero if there are none after it.
+    pub(crate) arrived: NodeId,
 }
 
-/// Builds the trees for every dirty node. Who has what open is added by [`Gathered::mark_open`], outside of any transaction.
-///
-/// `arrivals` are nodes that were found to be in R only; those that do not fit into this plan are added and not looked at again.
-pub(crate) fn gather(view: &View<'_>, around: &Surroundings<'_>, arrivals: &mut BTreeSet<NodeId>) -> Result<Gathered> {
+/// Builds the trees for every dirty node, and for a portion of the arriving ones after `arrived`. Who has what open is added by
+/// [`Gathered::mark_open`], outside of any transaction.
+pub(crate) fn gather(view: &View<'_>, around: &Surroundings<'_>, arrived: NodeId) -> Result<Gathered> {
     let mut closure = Closure { view, names: around.names, rows: BTreeMap::new() };
+    let arriving = view.arriving(arrived, around.portion)?;
+    let arrived = arriving.last().copied().filter(|_| arriving.len() == around.portion).unwrap_or(NodeId(0));
+    let arriving = arriving.into_iter().map(|node| DirtyRow { node, touched: Timestamp(0) });
     let (mut dirty, mut absent) = (BTreeMap::new(), Vec::new());
-    let mut arriving = 0;
-    for row in view.dirty()? {
-        if row.node == NodeId::ROOT {
-            continue;
-        }
-        if arriving >= ARRIVALS_PER_PLAN && row.touched == Timestamp(0) && arrivals.contains(&row.node) {
-            continue;
-        }
-        let Some(found) = sides(view, row.node)? else {
+    for row in view.dirty()?.into_iter().chain(arriving).filter(|row| row.node != NodeId::ROOT) {
+        if closure.surround(row.node)? {
+            dirty.insert(row.node, row);
+        } else {
             absent.push(row.node);
-            continue;
-        };
-        if found.local.is_none() && found.synced.is_none() {
-            arriving += 1;
-            if arriving > ARRIVALS_PER_PLAN {
-                arrivals.insert(row.node);
-                continue;
-            }
         }
-        arrivals.remove(&row.node);
-        dirty.insert(row.node, row);
-        closure.surround(row.node)?;
     }
     let rows = closure.rows;
     let states: BTreeMap<NodeId, SyncState> = view.all_sync_states()?.into_iter().collect();
@@ -185,6 +172,7 @@ pub(crate) fn gather(view: &View<'_>, around: &Surroundings<'_>, arrivals: &mut 
         next_due,
         priorities: priorities.map(|(node, state)| (node, state.priority)).collect(),
         total_nodes: view.totals()?.0,
+        arrived,
     })
 }
 
@@ -204,7 +192,8 @@ impl Gathered {
     }
 }
 
-fn earliest(a: Option<Timestamp>, b: Option<Timestamp>) -> Option<Timestamp> {
+/// The earlier of two times, if there are any.
+pub(super) fn earliest(a: Option<Timestamp>, b: Option<Timestamp>) -> Option<Timestamp> {
     match (a, b) {
         (Some(a), Some(b)) => Some(a.min(b)),
         (one, other) => one.or(other),
@@ -244,9 +233,10 @@ struct Closure<'a, 'v> {
 }
 
 impl Closure<'_, '_> {
-    /// Adds a dirty node, its ancestors, those who hold its places, and what is below it if it is a folder that moved or went.
-    fn surround(&mut self, node: NodeId) -> Result<()> {
-        let Some(found) = self.add(node)? else { return Ok(()) };
+    /// Adds a dirty node, its ancestors, those who hold its places, and what is below it if it is a folder that moved or went. False
+    /// if no tree has it.
+    fn surround(&mut self, node: NodeId) -> Result<bool> {
+        let Some(found) = self.add(node)? else { return Ok(false) };
         let places: BTreeSet<Place> =
             [&found.local, &found.remote, &found.synced].into_iter().flatten().map(|side| side.place.clone()).collect();
         for place in &places {
@@ -266,7 +256,7 @@ impl Closure<'_, '_> {
         if found.kind == NodeKind::Folder && !came_or_settled {
             self.descend(node)?;
         }
-        Ok(())
+        Ok(true)
     }
 
     fn descend(&mut self, top: NodeId) -> Result<()> {

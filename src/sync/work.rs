@@ -30,6 +30,8 @@ pub(super) struct Work {
     priorities: BTreeMap<NodeId, i32>,
     /// True once a step changed something, or found that something had changed.
     pub(super) moved_on: bool,
+    /// The last arriving node that the plan has taken up; zero if there are none after it.
+    pub(super) arrived: NodeId,
 }
 
 /// What comes first: steps that need nobody else, then the user's priority, the kind of step, the size, and the place in the plan.
@@ -46,7 +48,7 @@ enum StepState {
 impl Work {
     fn new(id: u64, plan: Plan, gathered: Gathered) -> Self {
         let count = plan.steps.len();
-        let Gathered { rows, priorities, .. } = gathered;
+        let Gathered { rows, priorities, arrived, .. } = gathered;
         let mut work = Self {
             id,
             states: vec![StepState::Waiting; count],
@@ -58,6 +60,7 @@ impl Work {
             rows,
             priorities,
             moved_on: false,
+            arrived,
         };
         for index in 0..count {
             for before in &work.steps[index].after {
@@ -152,17 +155,16 @@ pub(super) struct Drawn {
 }
 
 impl Engine {
-    /// Plans for what differs now. Changes nothing.
-    pub(super) fn draw(&self) -> Result<Drawn> {
+    /// Plans for what differs now; of what is arriving, for a portion after a node. Changes nothing.
+    pub(super) fn draw(&self, arrived: NodeId) -> Result<Drawn> {
         let now = self.clock.now();
         let hurry_until = self.state().hurry_until;
-        let around = Surroundings { names: self.names(), now, quiet: self.config.quiet, hurry_until };
-        let mut arrivals = std::mem::take(&mut self.state().arrivals);
+        let (quiet, portion) = (self.config.quiet, self.config.portion);
+        let around = Surroundings { names: self.names(), now, quiet, hurry_until, portion };
         let (mut gathered, confirmed) = self.catalog.read(|view| {
             let confirmed = view.meta(DELETES_CONFIRMED)?.as_deref() == Some("1");
-            Ok((gather(view, &around, &mut arrivals)?, confirmed))
+            Ok((gather(view, &around, arrived)?, confirmed))
         })?;
-        self.state().arrivals = arrivals;
         gathered.mark_open(&*self.local);
         let capabilities = self.provider.capabilities();
         let guard = DeleteGuard {
@@ -183,8 +185,8 @@ impl Engine {
     }
 
     /// Plans, clears the marks of what turned out to agree, and returns the work and when something blocked becomes free.
-    pub(super) fn plan_work(&self, id: u64) -> Result<(Work, Option<Timestamp>)> {
-        let Drawn { plan, gathered, confirmed } = self.draw()?;
+    pub(super) fn plan_work(&self, id: u64, arrived: NodeId) -> Result<(Work, Option<Timestamp>)> {
+        let Drawn { plan, gathered, confirmed } = self.draw(arrived)?;
         let is_marked = |node: &NodeId| gathered.dirty.contains_key(node);
         let settled: Vec<NodeId> = plan.settled.iter().copied().filter(is_marked).collect();
         if !settled.is_empty() || !gathered.absent.is_empty() {

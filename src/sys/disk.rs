@@ -8,11 +8,11 @@ use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::AsRawFd;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
 
 use super::{file_offset, platform};
-use crate::types::ByteRange;
+use crate::types::{BLOCK_BYTES, ByteRange};
 
 /// Space of a file system.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -55,6 +55,30 @@ pub fn punch_hole(file: &File, range: ByteRange) -> io::Result<()> {
         return Ok(());
     }
     platform::punch_hole(file, range)
+}
+
+/// Writes `bytes` at `offset`; blocks that hold nothing but zeros become holes where the file system has any. Returns how many bytes
+/// were written as data.
+pub fn write_sparse(file: &File, bytes: &[u8], offset: u64) -> io::Result<u64> {
+    let block = usize::try_from(BLOCK_BYTES).unwrap_or(usize::MAX);
+    let (mut at, mut written) = (offset, 0);
+    for run in bytes.chunks(block).collect::<Vec<_>>().chunk_by(|one, next| is_zero(one) == is_zero(next)) {
+        let length: usize = run.iter().map(|chunk| chunk.len()).sum();
+        let range = ByteRange::at(at, u64::try_from(length).map_err(io::Error::other)?);
+        let is_hole = run.first().is_some_and(|chunk| is_zero(chunk)) && punch_hole(file, range).is_ok();
+        if !is_hole {
+            let start = usize::try_from(at - offset).map_err(io::Error::other)?;
+            file.write_all_at(bytes.get(start..start + length).unwrap_or_default(), at)?;
+            written += range.len();
+        }
+        at = range.end;
+    }
+    Ok(written)
+}
+
+fn is_zero(bytes: &[u8]) -> bool {
+    static ZEROS: [u8; 4096] = [0; 4096];
+    bytes.chunks(ZEROS.len()).all(|part| *part == ZEROS[..part.len()])
 }
 
 /// The first byte at or after `offset` that is data, not hole. `None`: only holes follow, or `offset` is past the end.

@@ -5,7 +5,7 @@ use std::os::unix::fs::FileExt;
 use std::os::unix::net::UnixStream;
 
 use super::{disk, durable, lock, process};
-use crate::types::ByteRange;
+use crate::types::{BLOCK_BYTES, ByteRange};
 
 const MIB: u64 = 1 << 20;
 
@@ -26,6 +26,24 @@ fn holes_are_made_found_and_counted() {
     file.read_exact_at(&mut tail, 2 * MIB - 12).unwrap();
     assert_eq!(tail, [0, 0, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7]);
     assert!(disk::data_bytes(&file, ByteRange::new(0, 4 * MIB)).unwrap() <= 4096);
+}
+
+#[test]
+fn blocks_of_zeros_are_written_as_holes() {
+    let file = tempfile::tempfile().unwrap();
+    file.set_len(4 * MIB).unwrap();
+    file.write_all_at(&vec![7; 1 << 20], MIB).unwrap();
+    // Zeros over data, data in the middle of a block of zeros, and a part of a block at the end.
+    let mut bytes = vec![0; 2 << 20];
+    bytes[700_000] = 1;
+    bytes.extend([0; 100]);
+    bytes.extend([2; 3]);
+    assert_eq!(disk::write_sparse(&file, &bytes, MIB).unwrap(), BLOCK_BYTES + 103);
+    let mut found = vec![9; bytes.len()];
+    file.read_exact_at(&mut found, MIB).unwrap();
+    assert!(found == bytes);
+    assert!(disk::data_bytes(&file, ByteRange::new(MIB, 4 * MIB)).unwrap() <= 2 * BLOCK_BYTES);
+    assert_eq!(disk::write_sparse(&file, &[], 0).unwrap(), 0);
 }
 
 #[test]

@@ -7,8 +7,8 @@ use std::process::{Command, Stdio};
 use crate::api::{is_idle, wait_idle};
 use crate::figure;
 use crate::probe::{Daemon, Times};
-use crate::size;
-use crate::support::{Device, eventually};
+use crate::support::eventually;
+use crate::{device, size};
 
 /// What the daemon may use while it takes in, shows and changes a folder of 100,000 entries.
 const MEMORY_BYTES: u64 = 256 << 20;
@@ -24,16 +24,15 @@ fn ls(option: &str, folder: &Path) -> usize {
 fn a_folder_of_very_many_entries_is_shown_and_changed() {
     let entries = size("VAULTFS_SCALE_ENTRIES", 3_000);
     figure("entries of one folder", entries);
-    let device = Device::new("folder");
-    let remote = device.path("remote");
-    fs::create_dir(remote.join("big")).unwrap();
-    for at in 0..entries {
-        fs::write(remote.join(format!("big/Take {at:06}.wav")), "take").unwrap();
-    }
-    device.ok(["daemon", "start"]);
+    let (device, remote) = device("folder", |remote| {
+        fs::create_dir(remote.join("big")).unwrap();
+        for at in 0..entries {
+            fs::write(remote.join(format!("big/Take {at:06}.wav")), "take").unwrap();
+        }
+    });
     let daemon = Daemon::of(&device);
     let span = daemon.span();
-    let mnt = device.mount_local(&remote);
+    let mnt = device.mount();
     wait_idle(&device);
     let mut peak = span.end("first scan, until everything is shown");
     let big = mnt.join("big");

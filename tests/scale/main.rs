@@ -25,6 +25,15 @@ pub(crate) fn size(name: &str, default: usize) -> usize {
     std::env::var(name).ok().map_or(default, |value| value.parse().unwrap_or_else(|_| panic!("{name}={value}")))
 }
 
+/// A device whose vault is a folder; nothing is mounted yet.
+pub(crate) fn device(name: &str, remote: impl FnOnce(&std::path::Path)) -> (support::Device, std::path::PathBuf) {
+    let device = support::Device::new(name);
+    let folder = device.path("remote");
+    remote(&folder);
+    device.ok(["vault", "add", "vault", "--provider", "local", "--path", folder.to_str().unwrap()]);
+    (device, folder)
+}
+
 /// Prints one figure of a run.
 pub(crate) fn figure(what: &str, value: impl std::fmt::Display) {
     println!("{what:<64} {value}");

@@ -18,13 +18,17 @@ const MEMORY_BYTES: u64 = 128 << 20;
 /// What a few hundred kilobytes in a file of gigabytes may take on the disk.
 const DISK_BYTES: u64 = 16 << 20;
 
-/// Pieces of data at the start, in the middle, around 4 GiB or the like, and at the very end.
+/// What 32 bits can count.
+const FOUR_GIB: u64 = 1 << 32;
+
+/// Pieces of data at the start, in the middle, across the end of what 32 bits can count, and at the very end.
 fn pieces(bytes: u64) -> Vec<(u64, Vec<u8>)> {
     let piece = |at: u64, seed: u64| {
         let fill = (0..100_003_u64).map(|byte| u8::try_from((byte.wrapping_mul(seed) >> 3) % 251).unwrap()).collect();
         (at, fill)
     };
-    vec![piece(0, 3), piece(bytes / 3, 5), piece(bytes - 400_000, 7), piece(bytes - 100_003, 11)]
+    let across = if bytes > FOUR_GIB + (1 << 20) { FOUR_GIB - 50_000 } else { bytes / 3 * 2 };
+    vec![piece(0, 3), piece(bytes / 3, 5), piece(across, 7), piece(bytes - 100_003, 11)]
 }
 
 fn sha256(path: &Path) -> String {

@@ -9,8 +9,7 @@ use rand::{RngExt, SeedableRng};
 use crate::api::wait_idle;
 use crate::figure;
 use crate::probe::{Daemon, Times};
-use crate::size;
-use crate::support::Device;
+use crate::{device, size};
 
 /// What the daemon may use when it was started, and looks at names, in a vault of a million nodes.
 const IDLE_BYTES: u64 = 64 << 20;
@@ -26,19 +25,18 @@ fn name(root: &Path, at: usize) -> PathBuf {
 fn a_vault_of_very_many_nodes_opens_at_once_and_idles_in_little_memory() {
     let nodes = size("VAULTFS_SCALE_NODES", 10_000);
     figure("nodes of the vault", nodes);
-    let device = Device::new("vault");
-    let remote = device.path("remote");
-    for at in 0..nodes {
-        let path = name(&remote, at);
-        if at % PER_FOLDER == 0 {
-            fs::create_dir_all(path.parent().unwrap()).unwrap();
+    let (device, remote) = device("vault", |remote| {
+        for at in 0..nodes {
+            let path = name(remote, at);
+            if at % PER_FOLDER == 0 {
+                fs::create_dir_all(path.parent().unwrap()).unwrap();
+            }
+            fs::write(path, "").unwrap();
         }
-        fs::write(path, "").unwrap();
-    }
-    device.ok(["daemon", "start"]);
+    });
     let daemon = Daemon::of(&device);
     let span = daemon.span();
-    let mnt = device.mount_local(&remote);
+    let mnt = device.mount();
     wait_idle(&device);
     span.end("first scan, until everything is shown");
     figure("memory after it", format!("{} MiB", daemon.resident() >> 20));

@@ -168,6 +168,10 @@ CREATE TABLE dirty (
     touched INTEGER NOT NULL
 ) STRICT;
 
+CREATE TABLE arriving (
+    node INTEGER PRIMARY KEY REFERENCES node (id) ON DELETE CASCADE
+) STRICT;
+
 CREATE TABLE sync_state (
     node            INTEGER PRIMARY KEY REFERENCES node (id) ON DELETE CASCADE,
     attempts        INTEGER NOT NULL CHECK (attempts >= 0),

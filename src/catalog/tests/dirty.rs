@@ -73,6 +73,52 @@ fn remote_and_synced_changes_mark_without_touching() {
 }
 
 #[test]
+fn what_only_the_provider_has_arrives_until_another_tree_knows_it() {
+    let (_fixture, catalog) = Fixture::catalog();
+    write(&catalog, |txn| settle(txn, &[])).unwrap();
+    let arriving = || catalog.read(|view| view.arriving(NodeId(0), 10)).unwrap();
+    let told = |text: &str| {
+        write(&catalog, |txn| {
+            let row = RemoteRow {
+                node: txn.new_node(NodeKind::Folder)?,
+                parent: Some(ROOT),
+                name: name(text),
+                rid: RemoteId(text.to_owned()),
+                body: RemoteBody::Folder,
+            };
+            txn.put_remote(&row)?;
+            Ok(row)
+        })
+        .unwrap()
+    };
+    let rows: Vec<RemoteRow> = ["a", "b", "c", "d", "e"].into_iter().map(told).collect();
+    let nodes: Vec<NodeId> = rows.iter().map(|row| row.node).collect();
+    assert_eq!(arriving(), nodes);
+    assert_eq!(catalog.read(|view| view.arriving(nodes[1], 2)).unwrap(), nodes[2..4]);
+    assert_eq!(catalog.read(|view| view.dirty()).unwrap(), vec![]);
+    assert!(nodes.iter().all(|node| catalog.read(|view| view.is_dirty(*node)).unwrap()));
+    assert_eq!(catalog.read(|view| view.pending()).unwrap(), Pending { outgoing: 0, incoming: 5 });
+    assert_sound(&catalog);
+
+    let synced = SyncedRow { node: nodes[1], parent: Some(ROOT), name: name("b"), body: SyncedBody::Folder };
+    write(&catalog, |txn| {
+        txn.put_remote(&RemoteRow { name: name("still arriving"), ..rows[0].clone() })?;
+        txn.put_synced(&synced)?;
+        txn.touch(nodes[2])?;
+        txn.remove_remote(nodes[3])?;
+        txn.clear_dirty(nodes[4])
+    })
+    .unwrap();
+    assert_eq!(arriving(), nodes[..1]);
+    let dirty: Vec<NodeId> = catalog.read(|view| view.dirty()).unwrap().iter().map(|row| row.node).collect();
+    assert_eq!(dirty, [nodes[1], nodes[3], nodes[2]]);
+    assert!(!catalog.read(|view| view.is_dirty(nodes[4])).unwrap());
+    assert_eq!(catalog.read(|view| view.pending()).unwrap(), Pending { outgoing: 1, incoming: 3 });
+    write(&catalog, |txn| txn.put_remote(&RemoteRow { name: name("known"), ..rows[1].clone() })).unwrap();
+    assert_eq!(arriving(), nodes[..1], "the synced tree knows it");
+}
+
+#[test]
 fn dirty_nodes_come_in_the_order_of_their_last_local_change() {
     let (_fixture, catalog) = Fixture::catalog();
     let rows = write(&catalog, |txn| {

@@ -72,8 +72,7 @@ impl OpenVault {
         let name = self.name();
         let in_catalog = |error| problems::catalog(&name, &error);
         let status = self.engine.status().map_err(|error| problems::of(ErrorCode::Io, &error))?;
-        let (totals, dirty) = self.catalog.read(|view| Ok((view.totals()?, view.dirty()?))).map_err(in_catalog)?;
-        let outgoing = dirty.iter().filter(|row| row.touched.0 != 0).count();
+        let totals = self.catalog.read(|view| view.totals()).map_err(in_catalog)?;
         let uploads = self.engine.transfers().into_iter().map(|(node, done, total)| Transfer {
             path: self.catalog.read(|view| super::walk::path_of(view, node)).unwrap_or_default(),
             direction: "upload".to_owned(),
@@ -96,8 +95,8 @@ impl OpenVault {
             bytes: totals.1,
             cached_bytes: self.content.cache_usage(),
             staged_bytes: status.pending_bytes,
-            unsent: count(outgoing),
-            incoming: count(dirty.len() - outgoing),
+            unsent: status.outgoing,
+            incoming: status.pending - status.outgoing,
             conflicts: count(status.conflicts),
             paused: status.state == crate::sync::VaultState::Paused,
             offline_by_user: self.is_offline_by_user()?,

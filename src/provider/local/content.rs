@@ -9,6 +9,7 @@ use bytes::Bytes;
 use cap_std::fs::{Dir, OpenOptions};
 
 use crate::provider::{ErrorKind, ProviderError, RemoteEntry, Result, Upload, UploadTarget};
+use crate::sys::disk;
 use crate::types::{ByteRange, ContentHash, ContentHasher, EntryName, RemoteId, Revision, Timestamp};
 
 use super::error::{index_error, io_error};
@@ -112,6 +113,7 @@ pub(super) async fn upload(local: &Arc<Local>, upload: Upload<'_>) -> Result<Rem
     let mut temporary = blocking(UPLOAD, local, move |local| Arc::clone(local).begin_upload(&target)).await?;
     let mut hasher = ContentHasher::new(upload.hash.kind);
     let size = upload.source.size();
+    temporary.resize(size)?;
     let mut offset = 0;
     while offset < size {
         let length = usize::try_from(PART_BYTES.min(size - offset)).unwrap_or_default();
@@ -161,10 +163,15 @@ impl Temporary {
         }
     }
 
+    /// Its length from the start, so that zeros at the end can be left out.
+    fn resize(&self, size: u64) -> Result<()> {
+        self.file.set_len(size).map_err(|error| io_error(UPLOAD, "a temporary file", error))
+    }
+
     async fn write(self, offset: u64, part: Vec<u8>) -> Result<Self> {
         let local = Arc::clone(&self.local);
         blocking(UPLOAD, &local, move |_| {
-            let written = self.file.write_all_at(&part, offset);
+            let written = disk::write_sparse(&self.file, &part, offset);
             written.map_err(|error| io_error(UPLOAD, "a temporary file", error))?;
             Ok(self)
         })

@@ -4,8 +4,9 @@
 
 use super::super::root::node_of_rid;
 use super::arrange::{Arrangement, Identity, same_body};
-use crate::catalog::{CatalogError, RemoteBody, RemoteRow, Result, Txn};
+use crate::catalog::{CatalogError, RemoteBody, RemoteRow, Result, Txn, View};
 use crate::provider::{EntryBody, RemoteEntry};
+use crate::types::NodeId;
 
 /// Applies an arrangement that has no doubts. Equal rows are not written, so that an echo of our own change makes nothing dirty.
 /// Returns the number of rows that changed.
@@ -16,16 +17,8 @@ pub(crate) fn apply(txn: &Txn<'_>, arrangement: &Arrangement) -> Result<u64> {
             Identity::Known(node) => *node,
             Identity::New => txn.new_node(entry.body.kind())?,
         };
-        let parent = entry.parent.as_ref().map(|rid| node_of_rid(txn, rid)).transpose()?.flatten();
-        let Some(parent) = parent else { return Err(CatalogError::NoSuchNode(node)) };
         let known = txn.remote(node)?;
-        let row = RemoteRow {
-            node,
-            parent: Some(parent),
-            name: entry.name.clone(),
-            rid: entry.id.clone(),
-            body: body_of(entry, known.as_ref()),
-        };
+        let row = row_of(txn, node, entry, known.as_ref())?.ok_or(CatalogError::NoSuchNode(node))?;
         if known.as_ref() != Some(&row) {
             changed += 1;
             txn.put_remote(&row)?;
@@ -37,6 +30,23 @@ pub(crate) fn apply(txn: &Txn<'_>, arrangement: &Arrangement) -> Result<u64> {
         txn.forget_node_if_absent(*node)?;
     }
     Ok(changed)
+}
+
+/// The row that says what the entry says; `None` if R does not have its folder.
+pub(super) fn row_of(
+    view: &View<'_>,
+    node: NodeId,
+    entry: &RemoteEntry,
+    known: Option<&RemoteRow>,
+) -> Result<Option<RemoteRow>> {
+    let parent = entry.parent.as_ref().map(|rid| node_of_rid(view, rid)).transpose()?.flatten();
+    Ok(parent.map(|parent| RemoteRow {
+        node,
+        parent: Some(parent),
+        name: entry.name.clone(),
+        rid: entry.id.clone(),
+        body: body_of(entry, known),
+    }))
 }
 
 /// The row's body; a hash that we computed ourselves stays as long as the revision does.

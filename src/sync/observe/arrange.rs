@@ -8,7 +8,10 @@ use super::super::trees::remote_kind;
 use super::fold::Batch;
 use crate::catalog::{RemoteBody, RemoteRow, Result, View};
 use crate::provider::{Capabilities, EntryBody, RemoteEntry};
-use crate::types::{NameKey, NameRules, NodeId, RemoteId};
+use crate::types::{NameKey, NodeId, RemoteId};
+
+/// How many rows of R are read at a time.
+const PAGE_ROWS: usize = 1_000;
 
 /// What a batch means for R.
 #[derive(Debug, Default)]
@@ -21,38 +24,6 @@ pub(crate) struct Arrangement {
     pub(crate) doubts: BTreeSet<RemoteId>,
     /// What the provider told that cannot be stored, for people.
     pub(crate) problems: Vec<String>,
-}
-
-impl Arrangement {
-    /// Takes out what only adds: new entries at free places, in folders that R has or gets before. Order is kept.
-    pub(crate) fn take_additions(
-        &mut self,
-        view: &View<'_>,
-        names: &NameRules,
-    ) -> Result<Vec<(RemoteEntry, Identity)>> {
-        let (mut additions, mut rest) = (Vec::new(), Vec::new());
-        let mut added = BTreeSet::new();
-        for (entry, identity) in std::mem::take(&mut self.placed) {
-            let is_addition = identity == Identity::New
-                && match &entry.parent {
-                    Some(parent) if added.contains(parent) => true,
-                    Some(parent) => match node_of_rid(view, parent)? {
-                        Some(folder) => view.remote_by_key(folder, &names.key(&entry.name))?.is_none(),
-                        None => false,
-                    },
-                    None => false,
-                }
-                && view.remote_by_rid(&entry.id)?.is_none();
-            if is_addition {
-                added.insert(entry.id.clone());
-                additions.push((entry, identity));
-            } else {
-                rest.push((entry, identity));
-            }
-        }
-        self.placed = rest;
-        Ok(additions)
-    }
 }
 
 /// Which node an entry is.
@@ -111,18 +82,16 @@ impl Work<'_, '_> {
     }
 
     fn unseen_is_gone(&mut self) -> Result<()> {
-        let mut pending = vec![NodeId::ROOT];
-        while let Some(folder) = pending.pop() {
-            for row in self.view.remote_children(folder)? {
-                if matches!(row.body, RemoteBody::Folder) {
-                    pending.push(row.node);
-                }
-                if !self.batch.present.contains_key(&row.rid) {
-                    self.gone.insert(row.rid);
-                }
-            }
+        let mut after = NodeId::ROOT;
+        loop {
+            let page = self.view.remote_ids(after, PAGE_ROWS)?;
+            let Some((last, _)) = page.last() else { return Ok(()) };
+            after = *last;
+            let unseen = page
+                .into_iter()
+                .filter(|(node, rid)| !self.batch.seen.contains(*node) && !self.batch.present.contains_key(rid));
+            self.gone.extend(unseen.map(|(_, rid)| rid));
         }
-        Ok(())
     }
 
     /// By id; else by the engine's own knowledge; else, where ids do not last, by the place that an entry of the same kind left.
@@ -202,7 +171,9 @@ impl Work<'_, '_> {
             }
             walk.push((node, true));
             for child in self.view.remote_children(node)? {
-                if !kept.contains(&child.node) {
+                // Told to be in a folder that is gone: one of both is out of date.
+                let is_doubtful = self.batch.seen.contains(child.node) && self.doubt(&child.rid);
+                if !kept.contains(&child.node) && !is_doubtful {
                     walk.push((child.node, false));
                 }
             }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::reserved;
 use super::super::root::node_of_rid;
+use super::intake::Seen;
 use crate::catalog::{Result, View};
 use crate::provider::{Change, RemoteEntry};
 use crate::types::{EntryName, NameKey, NameRules, NodeId, RemoteId};
@@ -19,8 +20,10 @@ pub(crate) struct Batch {
     pub(crate) confirmed: BTreeSet<RemoteId>,
     /// New ids whose node is known, because this engine made the entry.
     pub(crate) owners: BTreeMap<RemoteId, NodeId>,
-    /// A complete listing: what is not in it is gone.
+    /// A complete listing: what it does not tell of is gone.
     pub(crate) full: bool,
+    /// Nodes that were told of before the batch was folded, and that R has as they were told.
+    pub(crate) seen: Seen,
 }
 
 impl Batch {
@@ -54,12 +57,12 @@ impl Batch {
 }
 
 /// Folds `changes`, in their order. A move told as a removal and an arrival of one id, in any order, is a move. A removal by place is
-/// resolved against R before the batch, and dropped if another id takes the place later: whether the former holder is gone is then
+/// resolved against R before the batch, and dropped if another id has the place at the end: whether the former holder is gone is then
 /// asked for when the batch is arranged.
 pub(crate) fn fold(view: &View<'_>, names: &NameRules, changes: Vec<Change>, full: bool) -> Result<Batch> {
     let mut batch = Batch { full, ..Batch::default() };
     let mut holders: BTreeMap<(RemoteId, NameKey), RemoteId> = BTreeMap::new();
-    let mut vacated: Vec<((RemoteId, NameKey), RemoteId)> = Vec::new();
+    let mut vacated: Vec<(RemoteId, EntryName, RemoteId)> = Vec::new();
     for change in changes {
         match change {
             Change::Upsert(entry) => {
@@ -78,7 +81,7 @@ pub(crate) fn fold(view: &View<'_>, names: &NameRules, changes: Vec<Change>, ful
                 batch.gone.insert(rid);
             }
             Change::RemovedAt { parent, name } => {
-                let place = (parent, names.key(&name));
+                let place = (parent.clone(), names.key(&name));
                 if let Some(rid) = holders.remove(&place)
                     && batch.present.get(&rid).is_some_and(|entry| is_at(names, entry, &place.0, &name))
                 {
@@ -86,13 +89,14 @@ pub(crate) fn fold(view: &View<'_>, names: &NameRules, changes: Vec<Change>, ful
                     batch.gone.insert(rid);
                 }
                 if let Some(rid) = holder_before(view, &place)? {
-                    vacated.push((place, rid));
+                    vacated.push((parent, name, rid));
                 }
             }
         }
     }
-    for (place, rid) in vacated {
-        let reused = holders.get(&place).is_some_and(|holder| *holder != rid && batch.present.contains_key(holder));
+    for (parent, name, rid) in vacated {
+        let holder = holders.get(&(parent.clone(), names.key(&name))).and_then(|holder| batch.present.get(holder));
+        let reused = holder.is_some_and(|entry| entry.id != rid && is_at(names, entry, &parent, &name));
         if !reused && !batch.present.contains_key(&rid) {
             batch.gone.insert(rid);
         }

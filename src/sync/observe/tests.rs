@@ -10,13 +10,13 @@ use crate::catalog::Catalog;
 use crate::provider::{Capabilities, Change, ChangeFeed, EntryBody, Limits, RemoteEntry};
 use crate::types::{EntryName, NameRules, NodeId, RemoteId, Revision, SystemClock, VaultId};
 
-struct Bench {
-    catalog: Catalog,
-    capabilities: Capabilities,
+pub(super) struct Bench {
+    pub(super) catalog: Catalog,
+    pub(super) capabilities: Capabilities,
     _folder: tempfile::TempDir,
 }
 
-fn rid(text: &str) -> RemoteId {
+pub(super) fn rid(text: &str) -> RemoteId {
     RemoteId(text.to_owned())
 }
 
@@ -24,33 +24,33 @@ fn name(text: &str) -> EntryName {
     EntryName::new(text).unwrap()
 }
 
-fn entry(id: &str, parent: &str, text: &str, body: EntryBody) -> RemoteEntry {
+pub(super) fn entry(id: &str, parent: &str, text: &str, body: EntryBody) -> RemoteEntry {
     RemoteEntry { id: rid(id), parent: Some(rid(parent)), name: name(text), body }
 }
 
-fn folder(id: &str, parent: &str, text: &str) -> Change {
+pub(super) fn folder(id: &str, parent: &str, text: &str) -> Change {
     Change::Upsert(entry(id, parent, text, EntryBody::Folder))
 }
 
-fn file_at(id: &str, parent: &str, text: &str, revision: &str) -> Change {
+pub(super) fn file_at(id: &str, parent: &str, text: &str, revision: &str) -> Change {
     let revision = Revision(revision.to_owned());
     Change::Upsert(entry(id, parent, text, EntryBody::File { revision, size: 1, hash: None, modified: None }))
 }
 
-fn file(id: &str, parent: &str, text: &str) -> Change {
+pub(super) fn file(id: &str, parent: &str, text: &str) -> Change {
     file_at(id, parent, text, "1")
 }
 
-fn removed(id: &str) -> Change {
+pub(super) fn removed(id: &str) -> Change {
     Change::Removed(rid(id))
 }
 
-fn removed_at(parent: &str, text: &str) -> Change {
+pub(super) fn removed_at(parent: &str, text: &str) -> Change {
     Change::RemovedAt { parent: rid(parent), name: name(text) }
 }
 
 impl Bench {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let names = NameRules { case_insensitive: true, normalization_insensitive: true, ..NameRules::EXACT };
         let vault = VaultId(uuid::Uuid::from_u128(1));
@@ -74,12 +74,12 @@ impl Bench {
         Self { catalog, capabilities, _folder: folder }
     }
 
-    fn fold(&self, changes: Vec<Change>, full: bool) -> Batch {
+    pub(super) fn fold(&self, changes: Vec<Change>, full: bool) -> Batch {
         self.catalog.read(|view| fold(view, &self.capabilities.names, changes, full)).unwrap()
     }
 
     /// Applies; the doubts if there are any.
-    fn apply(&self, batch: &Batch, fresh: &[&str]) -> Result<(u64, Vec<String>), Vec<String>> {
+    pub(super) fn apply(&self, batch: &Batch, fresh: &[&str]) -> Result<(u64, Vec<String>), Vec<String>> {
         let is_fresh = |id: &RemoteId| fresh.contains(&id.0.as_str());
         self.catalog
             .write(|txn| {
@@ -93,14 +93,14 @@ impl Bench {
             .unwrap()
     }
 
-    fn tell(&self, changes: Vec<Change>) -> u64 {
+    pub(super) fn tell(&self, changes: Vec<Change>) -> u64 {
         let (changed, problems) = self.apply(&self.fold(changes, false), &[]).unwrap();
         assert_eq!(problems, Vec::<String>::new());
         changed
     }
 
     /// R by path: id and node.
-    fn remote(&self) -> BTreeMap<String, (String, NodeId)> {
+    pub(super) fn remote(&self) -> BTreeMap<String, (String, NodeId)> {
         self.catalog
             .read(|view| {
                 let (mut found, mut pending) = (BTreeMap::new(), vec![(NodeId::ROOT, String::new())]);
@@ -116,7 +116,7 @@ impl Bench {
             .unwrap()
     }
 
-    fn paths(&self) -> Vec<String> {
+    pub(super) fn paths(&self) -> Vec<String> {
         self.remote().into_keys().collect()
     }
 }
@@ -173,6 +173,9 @@ fn a_deletion_by_place_means_who_was_there_before_the_batch() {
     batch.confirm_gone(rid("f"));
     bench.apply(&batch, &[]).unwrap();
     assert_eq!(bench.remote()["/x"].0, "h");
+    // Another id had the place for a while: nothing is left to ask.
+    bench.tell(vec![removed_at("root", "x"), file("i", "root", "x"), file("i", "root", "z")]);
+    assert_eq!(bench.paths(), ["/z"]);
 }
 
 #[test]
