@@ -136,7 +136,8 @@ impl Intake {
     /// The folder of an entry, if nothing else speaks of the entry or its place.
     fn alone<'e>(&self, around: &Around<'_>, entry: &'e RemoteEntry) -> Option<&'e RemoteId> {
         let folder = entry.parent.as_ref()?;
-        let is_claimed = |attempt: &Attempt| attempt.parent == *folder && attempt.name == entry.name;
+        let key = around.names.key(&entry.name);
+        let is_claimed = |attempt: &Attempt| attempt.parent == *folder && around.names.key(&attempt.name) == key;
         let is_alone = !self.ids.contains(&entry.id)
             && !self.places.contains(&(folder.clone(), around.names.key(&entry.name)))
             && !reserved::is_ignored(&entry.name)

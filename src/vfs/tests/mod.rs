@@ -109,14 +109,13 @@ impl World {
         let (vault, clock) = (VaultId(uuid::Uuid::from_u128(7)), Arc::new(SystemClock));
         let (catalog, _) = Catalog::open(&path("state"), vault, NameRules::EXACT, clock.clone()).unwrap();
         let dirs = ContentDirs { blocks: path("blocks"), staging: path("staging"), history: path("history") };
-        let budget = Budget { cache_bytes: 64 << 20, min_free_bytes: 0 };
+        let budget = Budget { cache_bytes: 64 << 20, ..Budget::UNBOUNDED };
         let content = Arc::new(ContentStore::open(dirs, vault, budget, clock.clone()).unwrap());
         let recorder = Arc::new(Recorder { content: Arc::clone(&content), told: Mutex::default() });
         let vfs = Arc::new(VaultFs::new(VfsParts {
             vault,
             catalog: Arc::new(catalog),
             content,
-            staging_dir: path("staging"),
             source: recorder.clone(),
             sink: recorder.clone(),
             policy: recorder.clone(),
