@@ -3,12 +3,22 @@
 #
 #   scripts/simulate.sh planner [--cases N] [--seed FIRST]    the planner alone: pairs of perturbed trees
 #   scripts/simulate.sh engine  [--seeds N] [--seed FIRST]    whole engines on a simulated cloud, virtual time
+#   scripts/simulate.sh kills   [--cases N] [--seed FIRST]    one engine, its calls stopped, cut off and killed at every boundary
 #
 # VAULTFS_SIM_LOG=vaultfs=debug shows what the engines of a seed do.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-usage() { sed -n '2,7s/^# \{0,1\}//p' "$0" >&2; exit 2; }
+usage() { sed -n '2,8s/^# \{0,1\}//p' "$0" >&2; exit 2; }
+
+# run COUNT LONG ...: a long run is worth some minutes of building this crate optimised (and this crate alone: a release build of every
+# dependency would take longer still); a short one uses the build of the other tests.
+run() {
+  local count=$1 long=$2 optimised=()
+  shift 2
+  [ "$count" -lt "$long" ] || optimised=(--config 'profile.dev.opt-level=3')
+  exec cargo test --quiet "${optimised[@]}" "$@" -- --nocapture
+}
 
 what=${1:-}
 [ $# -gt 0 ] && shift
@@ -22,17 +32,24 @@ while [ $# -gt 0 ]; do
   shift 2
 done
 
+# how_many USUAL: what was asked for; a seed alone is one.
+how_many() { [ -n "$count" ] || count=$([ -n "$first" ] && echo 1 || echo "$1"); }
+
 case $what in
   planner)
+    how_many 1000000
     [ -z "$first" ] || export VAULTFS_PLANNER_SEED=$first
-    export VAULTFS_PLANNER_CASES=${count:-$([ -n "$first" ] && echo 1 || echo 1000000)}
-    # Optimises this crate alone: a release build of every dependency would take longer than the run.
-    exec cargo test --quiet --config 'profile.dev.opt-level=3' --test planner every_case -- --nocapture
+    VAULTFS_PLANNER_CASES=$count run "$count" 300000 --test planner every_case
     ;;
   engine)
+    how_many 2000
     [ -z "$first" ] || export VAULTFS_SIM_SEED=$first
-    export VAULTFS_SIM_SEEDS=${count:-$([ -n "$first" ] && echo 1 || echo 2000)}
-    exec cargo test --quiet --test simulation seeds -- --nocapture
+    VAULTFS_SIM_SEEDS=$count run "$count" 2000 --test simulation devices_converge
+    ;;
+  kills)
+    how_many 10000
+    [ -z "$first" ] || export VAULTFS_KILL_SEED=$first
+    VAULTFS_KILL_CASES=$count run "$count" 5000 --test simulation a_device_that_is_alone
     ;;
   *) usage ;;
 esac

@@ -1,73 +1,22 @@
 //! One device: a real engine on a real catalog and content store, and the operations of its user, written as the mount writes them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use async_trait::async_trait;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use vaultfs::catalog::{
-    Attr, Catalog, CatalogError, LocalContent, LocalRow, StagedRow, SyncedBody, Txn, Version, View,
-};
-use vaultfs::content::{Budget, ContentDirs, ContentStore, ReadOutcome, StagedFile, StagedRecord};
+use vaultfs::catalog::{Attr, Catalog, CatalogError, LocalContent, LocalRow, StagedRow, SyncedBody, Txn, View};
+use vaultfs::content::{Budget, ContentDirs, ContentError, ContentStore, ReadOutcome, StagedFile, StagedRecord};
 use vaultfs::provider::Provider;
-use vaultfs::sync::ports::{Frozen, Hydrate, LocalChange, LocalTree};
+use vaultfs::sync::ports::Hydrate;
 use vaultfs::sync::{Engine, EngineConfig, EngineParts, recover};
-use vaultfs::types::{ByteRange, Clock, EntryName, InodeNo, NodeId, NodeKind, StagedId, VaultId};
+use vaultfs::types::{ByteRange, Clock, EntryName, NodeId, NodeKind, StagedId, VaultId};
 
+use crate::parts::{SimHydrate, SimMount};
 use crate::provider::SimProvider;
-
-/// Fetches whole versions, as the fetch workers do.
-pub(crate) struct SimHydrate<P> {
-    provider: Arc<P>,
-    content: Arc<ContentStore>,
-}
-
-#[async_trait]
-impl<P: Provider> Hydrate for SimHydrate<P> {
-    async fn hydrate(&self, version: &Version) -> vaultfs::provider::Result<()> {
-        let file = self.content.cached(version).unwrap();
-        for run in file.missing(ByteRange::new(0, version.size)) {
-            let range = run.bytes(version.size);
-            let bytes = self.provider.read(&version.rid, &version.revision, range).await?;
-            file.fill(run.start, &bytes).unwrap();
-        }
-        Ok(())
-    }
-}
-
-/// The mount: a lock, and what is open for writing.
-#[derive(Default)]
-pub(crate) struct SimMount {
-    namespace: Mutex<()>,
-    writing: Mutex<BTreeSet<InodeNo>>,
-}
-
-struct SimFrozen<'a> {
-    mount: &'a SimMount,
-    _guard: std::sync::MutexGuard<'a, ()>,
-}
-
-impl LocalTree for SimMount {
-    fn freeze(&self) -> Box<dyn Frozen + '_> {
-        Box::new(SimFrozen { mount: self, _guard: self.namespace.lock().unwrap() })
-    }
-}
-
-impl Frozen for SimFrozen<'_> {
-    fn is_open_for_writing(&self, ino: InodeNo) -> bool {
-        self.mount.writing.lock().unwrap().contains(&ino)
-    }
-
-    fn is_open(&self, ino: InodeNo) -> bool {
-        self.is_open_for_writing(ino)
-    }
-
-    fn committed(&self, _changes: &[LocalChange]) {}
-}
 
 /// The running parts.
 pub(crate) struct Running {
@@ -191,6 +140,12 @@ impl<P: Provider> Device<P> {
             Err(error) if error.is_cancelled() => {}
             Err(error) => std::panic::resume_unwind(error.into_panic()),
         }
+    }
+
+    /// Another connection to the same provider, for a device that does not run.
+    pub(crate) fn reconnect(&mut self, provider: P) {
+        assert!(self.running.is_none());
+        self.provider = Arc::new(provider);
     }
 
     /// The catalog is lost with everything that was known; staged bytes and the cache are not.
@@ -446,7 +401,12 @@ impl<P: Provider> Device<P> {
                 assert_eq!(file.read(0, &mut bytes).unwrap(), ReadOutcome::Complete);
             }
             LocalContent::Staged { staged, .. } => {
-                let file = self.run().content.staged(*staged).unwrap();
+                let file = match self.run().content.staged(*staged) {
+                    Ok(file) => file,
+                    // It became clean after the row was read.
+                    Err(ContentError::StagedMissing(_)) => return None,
+                    Err(error) => panic!("{}: {error}", row.name),
+                };
                 if file.read(0, &mut bytes).unwrap() != ReadOutcome::Complete {
                     return None;
                 }

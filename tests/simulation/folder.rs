@@ -1,7 +1,11 @@
 //! The engine on a real provider: a plain folder whose files are served where they are. Real time, real notices.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
+
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
 
 use vaultfs::catalog::LocalContent;
 use vaultfs::provider::Provider;
@@ -11,17 +15,22 @@ use vaultfs::types::{NodeId, NodeKind, SystemClock};
 
 use crate::cloud::name;
 use crate::device::{Device, VAULT};
+use crate::gate::{Gated, Side};
+use crate::kills::{DEEDS, act, furnish, shown, work};
+use crate::spread;
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
+fn provider(root: &Path, index: &Path) -> LocalProvider {
+    LocalProvider::open(LocalConfig::new(VAULT, root, index, MarkerPolicy::Create)).unwrap()
+}
+
 fn device(root: &Path, index: &Path) -> Device<LocalProvider> {
-    let config = LocalConfig::new(VAULT, root, index, MarkerPolicy::Create);
-    let provider = LocalProvider::open(config).unwrap();
-    Device::new("anna", provider, SystemClock, Duration::from_millis(20), 1)
+    Device::new("anna", provider(root, index), SystemClock, Duration::from_millis(20), 1)
 }
 
 /// Waits until the engine is idle and `done` holds.
-async fn until(device: &Device<LocalProvider>, what: &str, done: impl Fn() -> bool) {
+async fn until<P: Provider>(device: &Device<P>, what: &str, done: impl Fn() -> bool) {
     let idle = async {
         loop {
             device.run().engine.sync_now(false).await.unwrap();
@@ -107,4 +116,88 @@ async fn concurrent_edits_of_a_plain_folder_are_both_kept() {
     let copy = device.rows().into_keys().find(|path| path.contains("(conflict anna ")).expect("a conflict copy");
     device.run().engine.wait_synced(device.rows()[&copy].node, PATIENCE).await.unwrap();
     assert_eq!(std::fs::read(at(&copy)).unwrap(), b"mine");
+}
+
+/// Everything in a folder but what is ours.
+fn tree(root: &Path) -> BTreeMap<String, Option<Vec<u8>>> {
+    let (mut tree, mut pending) = (BTreeMap::new(), vec![root.to_owned()]);
+    while let Some(folder) = pending.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            let shown = path.strip_prefix(root).unwrap().to_str().unwrap().to_owned();
+            if shown.starts_with(".vaultfs") {
+                continue;
+            }
+            let bytes = path.is_file().then(|| std::fs::read(&path).unwrap());
+            if bytes.is_none() {
+                pending.push(path);
+            }
+            tree.insert(shown, bytes);
+        }
+    }
+    tree
+}
+
+/// The provider's index as it is at this moment.
+fn copy_index(from: &Path, to: &Path) {
+    std::fs::create_dir(to).unwrap();
+    for file in ["provider.db", "provider.db-wal"] {
+        std::fs::copy(from.join(file), to.join(file)).unwrap();
+    }
+}
+
+/// Kills the process at some boundary of a call. What the call did to the folder may be missing in the provider's own index: that is
+/// written after the folder.
+async fn kill(seed: u64) -> bool {
+    let mut random = StdRng::seed_from_u64(seed);
+    let boundary = random.random_range(0..40);
+    let (deed, choice) = (DEEDS[random.random_range(0..DEEDS.len())], random.random());
+    let (is_index_behind, is_late) = (random.random_bool(0.6), random.random_bool(0.3));
+    let (root, indexes) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let (first, second) = (indexes.path().join("first"), indexes.path().join("second"));
+    let connection = Gated::new(provider(root.path(), &first));
+    let mut device = Device::new("anna", connection, SystemClock, Duration::ZERO, 1);
+    furnish(&device);
+    until(&device, "the beginning", || tree(root.path()).len() == device.rows().len()).await;
+    device.provider.arm(boundary);
+    work(&device);
+    let stopped = tokio::select! {
+        stopped = device.provider.stopped() => stopped,
+        () = until(&device, "all work", || tree(root.path()).len() == device.rows().len()) => return false,
+    };
+    if is_index_behind && stopped.side == Side::Before {
+        copy_index(&first, &second);
+        device.provider.freeze().await;
+    } else {
+        device.provider.freeze().await;
+        copy_index(&first, &second);
+    }
+    if !is_late {
+        act(&device, deed, Some(&stopped), choice).await;
+    }
+    device.crash().await;
+    device.reconnect(Gated::new(provider(root.path(), &second)));
+    device.start();
+    if is_late {
+        act(&device, deed, Some(&stopped), choice).await;
+    }
+    let expected = shown(&device).await;
+    until(&device, "the end", || tree(root.path()) == expected).await;
+    let case = format!("{stopped:?}, then {deed:?}, index behind: {is_index_behind}, late: {is_late}");
+    assert_eq!(shown(&device).await, expected, "the mount has changed by itself: {case}");
+    assert_eq!(device.run().catalog.check().unwrap(), Vec::<String>::new(), "{case}");
+    true
+}
+
+#[test]
+fn a_kill_between_the_folder_and_its_index_has_no_second_effect() {
+    crate::seeds::log();
+    let seeds = spread::wanted("VAULTFS_KILL_SEED", "VAULTFS_FOLDER_KILL_CASES", 24);
+    let reached = spread::over(seeds.clone(), |seed| {
+        println!("seed {seed}");
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+        runtime.block_on(kill(seed))
+    });
+    let count = reached.iter().filter(|(_, reached)| *reached).count();
+    println!("{} cases from {}, {count} reached their boundary", reached.len(), seeds.start);
 }

@@ -53,6 +53,10 @@ pub(crate) struct Gated<P> {
     stop_at: AtomicU64,
     stopped: watch::Sender<Option<Stopped>>,
     release: watch::Sender<Release>,
+    /// Every call is held at its next boundary.
+    frozen: watch::Sender<bool>,
+    /// Calls that are between their boundaries.
+    inside: watch::Sender<u64>,
     /// What is where, for the names of calls by id.
     names: Mutex<std::collections::BTreeMap<RemoteId, EntryName>>,
 }
@@ -65,6 +69,8 @@ impl<P: Provider> Gated<P> {
             stop_at: AtomicU64::new(u64::MAX),
             stopped: watch::Sender::new(None),
             release: watch::Sender::new(Release::Held),
+            frozen: watch::Sender::new(false),
+            inside: watch::Sender::new(0),
             names: Mutex::default(),
         }
     }
@@ -94,8 +100,17 @@ impl<P: Provider> Gated<P> {
         self.release.send_replace(how);
     }
 
+    /// Stops everything: calls that are having their effect end it, and no other call gets anywhere.
+    pub(crate) async fn freeze(&self) {
+        self.frozen.send_replace(true);
+        self.release(Release::GoOn);
+        let mut inside = self.inside.subscribe();
+        inside.wait_for(|inside| *inside == 0).await.unwrap();
+    }
+
     async fn pass(&self, operation: &'static str, name: Option<&EntryName>, side: Side) -> Result<()> {
         if self.passed.fetch_add(1, Ordering::Relaxed) != self.stop_at.load(Ordering::Relaxed) {
+            self.frozen.subscribe().wait_for(|frozen| !frozen).await.unwrap();
             return Ok(());
         }
         self.stopped.send_replace(Some(Stopped { operation, name: name.cloned(), side }));
@@ -114,7 +129,9 @@ impl<P: Provider> Gated<P> {
         call: impl Future<Output = Result<T>>,
     ) -> Result<T> {
         self.pass(operation, name, Side::Before).await?;
+        self.inside.send_modify(|inside| *inside += 1);
         let answer = call.await;
+        self.inside.send_modify(|inside| *inside -= 1);
         self.pass(operation, name, Side::After).await?;
         answer
     }

@@ -22,6 +22,7 @@ use crate::cloud::{Cloud, Manner, name};
 use crate::device::Device;
 use crate::gate::{Gated, Release, Stopped};
 use crate::provider::SimProvider;
+use crate::spread;
 
 /// More boundaries than the work of a case passes.
 const BOUNDARIES: u64 = 70;
@@ -42,7 +43,7 @@ pub(crate) enum Deed {
     MakeTheSame,
 }
 
-const DEEDS: [Deed; 8] = [
+pub(crate) const DEEDS: [Deed; 8] = [
     Deed::Nothing,
     Deed::Delete,
     Deed::Rename,
@@ -97,12 +98,25 @@ impl Case {
 /// Everything that a device shows, with its bytes.
 pub(crate) async fn shown<P: Provider>(device: &Device<P>) -> BTreeMap<String, Option<Vec<u8>>> {
     let mut shown = BTreeMap::new();
-    for (path, row) in device.rows() {
-        let bytes = device.open_and_read(&row).await;
-        assert_eq!(bytes.is_some(), row.kind == NodeKind::File, "{path} can be read");
-        shown.insert(path, bytes);
+    for path in device.rows().into_keys() {
+        let bytes = tokio::time::timeout(Duration::from_secs(60), read(device, &path)).await;
+        shown.insert(path.clone(), bytes.unwrap_or_else(|_| panic!("{path} cannot be read")));
     }
     shown
+}
+
+/// The bytes of a file, `None` for a folder. The row is read again if it has changed before its bytes were read.
+async fn read<P: Provider>(device: &Device<P>, path: &str) -> Option<Vec<u8>> {
+    loop {
+        let row = device.rows().remove(path).unwrap_or_else(|| panic!("{path} has gone by itself"));
+        if row.kind != NodeKind::File {
+            return None;
+        }
+        if let Some(bytes) = device.open_and_read(&row).await {
+            return Some(bytes);
+        }
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
 }
 
 /// Files and folders that both sides have.
@@ -148,8 +162,8 @@ pub(crate) async fn act<P: Provider>(device: &Device<P>, deed: Deed, about: Opti
         Deed::Delete => assert!(device.delete(row.node)),
         Deed::Rename => assert!(device.rename(row.node, NodeId::ROOT, &name("renamed in the moment"))),
         Deed::MoveIntoFolder => {
-            let folders = rows.iter().filter(|other| other.kind == NodeKind::Folder && other.node != row.node);
-            if let Some(folder) = folders.last() {
+            let mut folders = rows.iter().filter(|other| other.kind == NodeKind::Folder && other.node != row.node);
+            if let Some(folder) = folders.next_back() {
                 device.rename(row.node, folder.node, &name("moved in the moment"));
             }
         }
@@ -221,26 +235,25 @@ async fn run(case: &Case) -> bool {
     true
 }
 
-fn number(variable: &str) -> Option<u64> {
-    std::env::var(variable).ok().map(|text| text.parse().expect("a number"))
-}
-
 #[test]
 fn a_device_that_is_alone_meets_nobody_but_itself() {
     crate::seeds::log();
-    let first = number("VAULTFS_KILL_SEED");
-    let count = number("VAULTFS_KILL_CASES").unwrap_or(if first.is_some() { 1 } else { 200 });
-    let first = first.unwrap_or(1);
-    let (mut reached, mut failures) = (0, Vec::new());
-    for seed in first..first + count {
+    let seeds = spread::wanted("VAULTFS_KILL_SEED", "VAULTFS_KILL_CASES", 200);
+    let (first, count) = (seeds.start, seeds.end - seeds.start);
+    let outcomes = spread::over(seeds, |seed| {
         let case = Case::of(seed);
         let runtime =
             tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().expect("a runtime");
-        match runtime.block_on(AssertUnwindSafe(run(&case)).catch_unwind()) {
+        runtime
+            .block_on(AssertUnwindSafe(run(&case)).catch_unwind())
+            .map_err(|panic| format!("{case:?}\n{}", panic.downcast_ref::<String>().cloned().unwrap_or_default()))
+    });
+    let (mut reached, mut failures) = (0, Vec::new());
+    for (seed, outcome) in outcomes {
+        match outcome {
             Ok(is_reached) => reached += u64::from(is_reached),
-            Err(panic) => {
-                let why = panic.downcast_ref::<String>().cloned().unwrap_or_default();
-                println!("---- seed {seed}: {case:?}\n{why}\n");
+            Err(why) => {
+                println!("---- seed {seed}: {why}\nreplay: scripts/simulate.sh kills --seed {seed}\n");
                 failures.push(seed);
             }
         }

@@ -22,6 +22,8 @@ mod gate;
 mod happy;
 mod kills;
 mod oracle;
+mod parts;
 mod provider;
 mod seeds;
+mod spread;
 mod world;

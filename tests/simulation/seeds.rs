@@ -5,6 +5,7 @@ use std::panic::AssertUnwindSafe;
 
 use futures_util::FutureExt;
 
+use crate::spread;
 use crate::world::{Scenario, World};
 
 /// Decisions that a run of fifty seeds or more has to reach, or it says nothing.
@@ -27,10 +28,6 @@ const WANTED: [&str; 17] = [
     "dir M x -",
     "dir D x -",
 ];
-
-fn number(variable: &str) -> Option<u64> {
-    std::env::var(variable).ok().map(|text| text.parse().expect("a number"))
-}
 
 /// What a seed reached.
 #[derive(Default)]
@@ -89,13 +86,12 @@ pub(crate) fn log() {
 #[test]
 fn devices_converge_and_nothing_is_lost() {
     log();
-    let first = number("VAULTFS_SIM_SEED");
-    let count = number("VAULTFS_SIM_SEEDS").unwrap_or(if first.is_some() { 1 } else { 50 });
-    let first = first.unwrap_or(1);
+    let seeds = spread::wanted("VAULTFS_SIM_SEED", "VAULTFS_SIM_SEEDS", 50);
+    let (first, count) = (seeds.start, seeds.end - seeds.start);
     let mut failures = Vec::new();
     let mut reach = Reach::default();
-    for seed in first..first + count {
-        match run(seed) {
+    for (seed, outcome) in spread::over(seeds, run) {
+        match outcome {
             Ok(reached) => reach.add(reached),
             Err(report) => {
                 let line = report.lines().last().unwrap_or_default().to_owned();
