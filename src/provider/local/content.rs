@@ -113,7 +113,6 @@ pub(super) async fn upload(local: &Arc<Local>, upload: Upload<'_>) -> Result<Rem
     let mut temporary = blocking(UPLOAD, local, move |local| Arc::clone(local).begin_upload(&target)).await?;
     let mut hasher = ContentHasher::new(upload.hash.kind);
     let size = upload.source.size();
-    temporary.resize(size)?;
     let mut offset = 0;
     while offset < size {
         let length = usize::try_from(PART_BYTES.min(size - offset)).unwrap_or_default();
@@ -133,7 +132,7 @@ pub(super) async fn upload(local: &Arc<Local>, upload: Upload<'_>) -> Result<Rem
     }
     let (target, hash, modified) = (upload.target, upload.hash, upload.modified);
     blocking(UPLOAD, local, move |local| {
-        temporary.finish(modified)?;
+        temporary.finish(size, modified)?;
         local.commit_upload(&mut temporary, &target, hash)
     })
     .await
@@ -163,11 +162,6 @@ impl Temporary {
         }
     }
 
-    /// Its length from the start, so that zeros at the end can be left out.
-    fn resize(&self, size: u64) -> Result<()> {
-        self.file.set_len(size).map_err(|error| io_error(UPLOAD, "a temporary file", error))
-    }
-
     async fn write(self, offset: u64, part: Vec<u8>) -> Result<Self> {
         let local = Arc::clone(&self.local);
         blocking(UPLOAD, &local, move |_| {
@@ -178,9 +172,10 @@ impl Temporary {
         .await
     }
 
-    /// Makes the bytes durable.
-    fn finish(&self, modified: Timestamp) -> Result<()> {
+    /// Makes the bytes durable. Zeros at the end were left out and are put there now.
+    fn finish(&self, size: u64, modified: Timestamp) -> Result<()> {
         let finish = || {
+            self.file.set_len(size)?;
             self.file.set_modified(modified.to_system())?;
             self.file.sync_all()
         };
