@@ -25,6 +25,11 @@ impl InstanceLock {
     }
 }
 
+/// The process that took a lock last, whether it still has it or not.
+pub fn last_holder(path: &Path) -> Option<u32> {
+    std::fs::read_to_string(path).ok()?.trim().parse().ok()
+}
+
 fn lock(path: &Path) -> Result<File, Problem> {
     let failed = |error: &std::io::Error| {
         Problem::new(ErrorCode::Io, format!("cannot take the daemon's lock {}", path.display())).because(error)
@@ -68,6 +73,7 @@ mod tests {
         assert_eq!(refused.code, ErrorCode::AlreadyRunning);
         assert!(refused.what.contains(&format!("process {}", std::process::id())), "{refused}");
         drop(first);
+        assert_eq!(last_holder(&state), Some(std::process::id()), "it is remembered");
         InstanceLock::acquire(&runtime, &state).unwrap();
     }
 

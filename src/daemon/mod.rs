@@ -29,7 +29,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::watch;
 
-pub use run::{DaemonSettings, run};
+pub use run::{DaemonSettings, last_process, run};
 
 use crate::config::Paths;
 use crate::control::events::EventBus;

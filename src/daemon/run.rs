@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::net::UnixListener;
 use tokio::sync::watch;
 
-use super::lockfile::InstanceLock;
+use super::lockfile::{InstanceLock, last_holder};
 use super::mount_set::MountSet;
 use super::service::Front;
 use super::settings::LiveConfig;
@@ -45,6 +45,11 @@ pub struct DaemonSettings {
     pub flags: Vec<(String, String)>,
     /// True if nobody looks at standard error: the log goes to a file.
     pub detached: bool,
+}
+
+/// The process of the daemon that was started last, whether it still runs or not.
+pub fn last_process(paths: &Paths) -> Option<u32> {
+    last_holder(&paths.state().join(LOCK_NAME))
 }
 
 /// Runs the daemon until it is told to stop. `ready` is called when it accepts requests.

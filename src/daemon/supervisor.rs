@@ -41,16 +41,17 @@ impl Crashes {
 }
 
 /// Runs `daemon`, again and again while it crashes; returns its exit code. Its first line on standard output, which says that it is
-/// ready or why it cannot be, is passed on to ours the first time.
-pub fn run(daemon: impl Fn() -> Command) -> Result<u8, Problem> {
+/// ready or why it cannot be, is passed on to ours the first time. `is_followed` tells of a crashed process that another daemon, which
+/// has a supervisor of its own, has come after it: that one may even have been stopped since.
+pub fn run(daemon: impl Fn() -> Command, is_followed: impl Fn(u32) -> bool) -> Result<u8, Problem> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|error| Problem::new(ErrorCode::Internal, "cannot wait for the daemon").because(&error))?;
-    runtime.block_on(supervise(daemon))
+    runtime.block_on(supervise(daemon, is_followed))
 }
 
-async fn supervise(daemon: impl Fn() -> Command) -> Result<u8, Problem> {
+async fn supervise(daemon: impl Fn() -> Command, is_followed: impl Fn(u32) -> bool) -> Result<u8, Problem> {
     let mut signals = StopSignals::listen()?;
     let mut crashes = Crashes::default();
     let mut was_ready = false;
@@ -86,6 +87,10 @@ async fn supervise(daemon: impl Fn() -> Command) -> Result<u8, Problem> {
         tokio::select! {
             () = tokio::time::sleep(RESTART_PAUSE) => {}
             () = signals.requested() => return Ok(exit_code(status)),
+        }
+        if is_followed(pid) {
+            tracing::info!(pid, "another daemon has taken over");
+            return Ok(exit_code(status));
         }
     }
 }
@@ -139,13 +144,13 @@ mod tests {
     #[test]
     fn an_end_by_itself_is_the_end_whatever_the_code() {
         for code in [0, 1, 2, 143] {
-            assert_eq!(run(shell(&format!("echo ready; exit {code}"))).unwrap(), code);
+            assert_eq!(run(shell(&format!("echo ready; exit {code}")), |_| false).unwrap(), code);
         }
     }
 
     #[test]
     fn a_daemon_that_is_killed_before_it_is_ready_is_not_tried_again() {
-        assert_eq!(run(shell("kill -9 $$")).unwrap(), 1);
+        assert_eq!(run(shell("kill -9 $$"), |_| false).unwrap(), 1);
     }
 
     #[test]
@@ -153,7 +158,12 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let seen = dir.path().join("seen");
         let script = format!("echo ready; [ -e {0} ] && exit 7; touch {0}; kill -9 $$", seen.display());
-        assert_eq!(run(shell(&script)).unwrap(), 7);
+        assert_eq!(run(shell(&script), |_| false).unwrap(), 7);
+    }
+
+    #[test]
+    fn a_daemon_that_another_one_has_followed_stays_dead() {
+        assert_eq!(run(shell("echo ready; kill -9 $$"), |_| true).unwrap(), 1);
     }
 
     #[test]

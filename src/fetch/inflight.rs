@@ -247,9 +247,10 @@ impl Table {
         self.transfers.get(&id).is_some_and(|transfer| !transfer.tickets.is_empty())
     }
 
-    /// True if somebody reads, or is about to read, what a running transfer brings.
-    pub(super) fn has_reader(&self, id: TransferId) -> bool {
-        self.transfers.get(&id).is_some_and(|transfer| transfer.class != Class::Background)
+    /// Ends a transfer that failed, unless somebody reads, or is about to read, what it brings: `None` then.
+    pub(super) fn fail_unread(&mut self, id: TransferId, error: FetchError) -> Option<Released> {
+        let is_read = self.transfers.get(&id).is_some_and(|transfer| transfer.class != Class::Background);
+        if is_read { None } else { Some(self.settle(id, &Err(error))) }
     }
 
     /// Bytes of a running transfer arrived or are being checked: its waiters' deadlines start anew.

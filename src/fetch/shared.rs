@@ -126,6 +126,17 @@ impl Shared {
     /// Ends a transfer, answers, and starts the next.
     pub(super) fn settle(self: &Arc<Self>, id: TransferId, result: &Result<(), FetchError>) {
         let released = self.table.lock().settle(id, result);
+        self.release(released);
+    }
+
+    /// Ends a transfer that failed, unless it has a reader: false then. A reader who joins later finds it ended.
+    pub(super) fn fail_unread(self: &Arc<Self>, id: TransferId, error: FetchError) -> bool {
+        let Some(released) = self.table.lock().fail_unread(id, error) else { return false };
+        self.release(released);
+        true
+    }
+
+    fn release(self: &Arc<Self>, released: Released) {
         self.pump();
         released.answer();
     }

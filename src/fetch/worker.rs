@@ -40,6 +40,16 @@ impl SlotGuard {
             self.shared.settle(id, result);
         }
     }
+
+    /// Fails, or gives the guard back if there is a reader.
+    fn fail_unread(mut self, error: FetchError) -> Option<Self> {
+        let id = self.id?;
+        if self.shared.fail_unread(id, error) {
+            self.id = None;
+            return None;
+        }
+        Some(self)
+    }
 }
 
 impl Drop for SlotGuard {
@@ -179,11 +189,13 @@ async fn store(shared: &Arc<Shared>, started: &Started, wanted: BlockRun, bytes:
                     Attempt::Failed(guard, FetchError::Corrupt)
                 }
             }
-            Err(ContentError::NoSpace { why, .. }) if shared.table.lock().has_reader(id) => {
-                tracing::debug!(%why, "there is no space for what is read; it is held in memory");
-                shared.counters.fetched(length);
-                target.file.hold(wanted.start, &bytes);
-                guard.settle(&Ok(()));
+            Err(ContentError::NoSpace { why, .. }) => {
+                if let Some(guard) = guard.fail_unread(FetchError::NoSpace) {
+                    tracing::debug!(%why, "there is no space for what is read; it is held in memory");
+                    shared.counters.fetched(length);
+                    target.file.hold(wanted.start, &bytes);
+                    guard.settle(&Ok(()));
+                }
                 Attempt::Settled
             }
             Err(error) => Attempt::Failed(guard, from_content(&error)),

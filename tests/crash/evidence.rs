@@ -43,7 +43,7 @@ impl Drop for Evidence<'_> {
         if !std::thread::panicking() {
             return;
         }
-        self.device.keep();
+        println!("kept: {}", self.device.keep().display());
         for log in [self.log(self.ends), self.device.log_file()] {
             let text = fs::read_to_string(&log).unwrap_or_else(|error| error.to_string());
             let lines: Vec<&str> = text.lines().collect();

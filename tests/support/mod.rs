@@ -144,9 +144,9 @@ impl Device {
     }
 
     /// Leaves all folders for those who look for the cause of a failure.
-    pub(crate) fn keep(&self) {
-        println!("kept: {}", self.dir.path().display());
+    pub(crate) fn keep(&self) -> &Path {
         self.is_kept.set(true);
+        self.dir.path()
     }
 
     fn log_tail(&self) -> String {

@@ -32,11 +32,12 @@ pub(super) fn supervise(context: &Context) -> Result {
     logging::init("info", false, &LogOutput::Stderr)
         .map_err(|error| Problem::new(ErrorCode::Io, "cannot log").because(&error))?;
     let program = program()?;
-    let code = supervisor::run(|| {
+    let start = || {
         let mut daemon = std::process::Command::new(&program);
         daemon.args(["daemon", "run", "--detached"]).args(context.flag_arguments());
         daemon
-    })?;
+    };
+    let code = supervisor::run(start, |crashed| crate::daemon::last_process(&context.paths) != Some(crashed))?;
     if code == 0 { Ok(()) } else { Err(CliError::Quiet(code)) }
 }
 
