@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use crate::catalog::Version;
-use crate::types::BlockRun;
+use crate::types::{BlockRun, ThreadNo};
 
 /// Blocks that a reader waits for.
 #[derive(Clone, Debug)]
@@ -17,6 +17,8 @@ pub struct FetchRequest {
     pub stream: u64,
     /// How much this is worth.
     pub urgency: Urgency,
+    /// Who waits, if it is a program: the request ends with it.
+    pub caller: Option<ThreadNo>,
 }
 
 /// How much a fetch is worth.
@@ -37,6 +39,9 @@ pub enum FetchError {
     /// The provider cannot be reached and the bytes are not here.
     #[error("offline, and the bytes are not on this machine")]
     Offline,
+    /// The program that waited was killed.
+    #[error("the program that waited for the bytes has ended")]
+    Abandoned,
     /// No byte arrived within the bound.
     #[error("no byte arrived for {0:?}")]
     TimedOut(Duration),

@@ -50,7 +50,7 @@ impl Hydrate for BlockFetcher {
         Self::hydrate(self, version, Urgency::Background, &|_present| {}).await.map_err(|error| {
             let kind = match error {
                 FetchError::Offline => ErrorKind::Offline,
-                FetchError::TimedOut(_) | FetchError::Failed(_) => ErrorKind::Busy,
+                FetchError::TimedOut(_) | FetchError::Abandoned | FetchError::Failed(_) => ErrorKind::Busy,
                 FetchError::Gone => ErrorKind::RevisionGone,
                 FetchError::AuthRequired => ErrorKind::AuthRequired,
                 FetchError::NoSpace => ErrorKind::NoSpace,

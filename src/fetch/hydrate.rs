@@ -61,7 +61,7 @@ impl BlockFetcher {
 
     async fn fetch_part(&self, version: &Version, run: BlockRun, urgency: Urgency) -> Result<BlockRun, FetchError> {
         let (answer, answered) = oneshot::channel();
-        let request = FetchRequest { version: version.clone(), runs: vec![run], stream: 0, urgency };
+        let request = FetchRequest { version: version.clone(), runs: vec![run], stream: 0, urgency, caller: None };
         let done = Box::new(move |result| {
             // The receiver is gone only if the hydration was cancelled.
             let _unheard = answer.send(result);

@@ -309,6 +309,14 @@ impl Table {
         released
     }
 
+    /// Answers a waiter whose caller has ended: the kernel has it wait for the answer nevertheless.
+    pub(super) fn abandon(&mut self, ticket: TicketId) -> Released {
+        let mut released = Released::default();
+        let done = self.forget(ticket, &mut released);
+        released.finished.extend(done.map(|done| (done, Err(FetchError::Abandoned))));
+        released
+    }
+
     /// Drops what was asked ahead for a reader that went elsewhere, as far as it has not started and nobody waits for it.
     pub(super) fn drop_ahead(&mut self, stream: u64) -> Released {
         let ids: Vec<TransferId> = self

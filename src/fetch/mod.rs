@@ -275,7 +275,7 @@ impl BlockFetcher {
         };
         shared.counters.miss(joined);
         shared.pump();
-        shared.watch(ticket);
+        shared.watch(ticket, request.caller);
         if let Some(advice) = advice {
             self.follow(&target, request.stream, &advice);
         }

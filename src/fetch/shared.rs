@@ -10,6 +10,8 @@ use tokio::time::Instant;
 
 use crate::content::FetchError;
 use crate::provider::Provider;
+use crate::sys::process;
+use crate::types::ThreadNo;
 use crate::types::ranked_lock::RankedMutex;
 
 use super::inflight::{Released, Table, TicketId, TransferId, VersionKey};
@@ -20,6 +22,8 @@ use super::verify::Verifier;
 use super::worker::{self, SlotGuard};
 use super::{FetchConfig, FetchEvents};
 
+/// How often a waiting caller is looked after. It cannot end before it is answered, so this is how long killing it takes.
+const CALLER_CHECK: Duration = Duration::from_millis(250);
 /// Versions whose running hash is kept while nothing of them is on its way.
 const MAX_IDLE_VERDICTS: usize = 256;
 
@@ -141,16 +145,22 @@ impl Shared {
         released.answer();
     }
 
-    /// Watches a waiter's deadline.
-    pub(super) fn watch(self: &Arc<Self>, ticket: TicketId) {
+    /// Watches a waiter's deadline, and whether its caller still lives: nobody else would tell.
+    pub(super) fn watch(self: &Arc<Self>, ticket: TicketId, caller: Option<ThreadNo>) {
         let shared = Arc::clone(self);
         let task = self.runtime.spawn(async move {
             loop {
                 let Some(deadline) = shared.table.lock().deadline(ticket) else { return };
-                if Instant::now() >= deadline {
+                let now = Instant::now();
+                if now >= deadline {
                     break;
                 }
-                tokio::time::sleep_until(deadline).await;
+                if caller.is_some_and(process::has_ended) {
+                    let released = shared.table.lock().abandon(ticket);
+                    return released.answer();
+                }
+                let look_again = caller.map_or(deadline, |_| now + CALLER_CHECK);
+                tokio::time::sleep_until(deadline.min(look_again)).await;
             }
             let released = shared.table.lock().expire(ticket);
             if !released.finished.is_empty() {

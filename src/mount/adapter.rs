@@ -16,8 +16,8 @@ use fuser::{
 };
 
 use super::{convert, platform};
-use crate::types::{ByteRange, HandleNo};
-use crate::vfs::{DirEntry, FsError, NewEntry, OpenIntent, Owner, SetAttr, Stat, VaultFs, XattrMode};
+use crate::types::{ByteRange, HandleNo, ThreadNo};
+use crate::vfs::{Allocation, DirEntry, FsError, NewEntry, OpenIntent, Owner, SetAttr, Stat, VaultFs, XattrMode};
 
 /// How long the kernel keeps entries and attributes: for good. Whatever changes them tells the kernel.
 const TTL: Duration = Duration::from_secs(365 * 24 * 3600);
@@ -93,6 +93,11 @@ fn handle(fh: FileHandle) -> HandleNo {
     HandleNo(fh.0)
 }
 
+/// Who asks; the kernel itself, and programs that this process cannot see, are nobody.
+fn caller(request: &Request) -> Option<ThreadNo> {
+    (request.pid() != 0).then(|| ThreadNo(request.pid()))
+}
+
 impl fuser::Filesystem for Adapter {
     fn init(&mut self, _request: &Request, config: &mut KernelConfig) -> std::io::Result<()> {
         for wanted in platform::CAPABILITIES {
@@ -126,7 +131,7 @@ impl fuser::Filesystem for Adapter {
 
     fn setattr(
         &self,
-        _request: &Request,
+        request: &Request,
         ino: INodeNo,
         mode: Option<u32>,
         uid: Option<u32>,
@@ -148,7 +153,7 @@ impl fuser::Filesystem for Adapter {
             Ok(stat) => reply.attr(&TTL, &convert::attr(&stat)),
             Err(error) => reply.error(failed("setattr", ino, &error)),
         });
-        self.vfs.setattr(convert::ino(ino), fh.map(handle), set, done);
+        self.vfs.setattr(convert::ino(ino), fh.map(handle), set, caller(request), done);
     }
 
     fn readlink(&self, _request: &Request, ino: INodeNo, reply: ReplyData) {
@@ -252,7 +257,7 @@ impl fuser::Filesystem for Adapter {
 
     fn read(
         &self,
-        _request: &Request,
+        request: &Request,
         ino: INodeNo,
         fh: FileHandle,
         offset: u64,
@@ -265,12 +270,12 @@ impl fuser::Filesystem for Adapter {
             Ok(bytes) => reply.data(&bytes),
             Err(error) => reply.error(failed("read", ino, &error)),
         });
-        self.vfs.read(handle(fh), offset, size, done);
+        self.vfs.read(handle(fh), offset, size, caller(request), done);
     }
 
     fn write(
         &self,
-        _request: &Request,
+        request: &Request,
         ino: INodeNo,
         fh: FileHandle,
         offset: u64,
@@ -284,7 +289,7 @@ impl fuser::Filesystem for Adapter {
             Ok(written) => reply.written(written),
             Err(error) => reply.error(failed("write", ino, &error)),
         });
-        self.vfs.write(handle(fh), offset, data, done);
+        self.vfs.write(handle(fh), offset, data, caller(request), done);
     }
 
     fn flush(&self, _request: &Request, ino: INodeNo, fh: FileHandle, _lock_owner: LockOwner, reply: ReplyEmpty) {
@@ -402,7 +407,7 @@ impl fuser::Filesystem for Adapter {
 
     fn fallocate(
         &self,
-        _request: &Request,
+        request: &Request,
         ino: INodeNo,
         fh: FileHandle,
         offset: u64,
@@ -412,14 +417,14 @@ impl fuser::Filesystem for Adapter {
     ) {
         const KEEP_SIZE: i32 = 1;
         const PUNCH_HOLE: i32 = 2;
-        let (keep_size, punch) = match mode {
-            0 => (false, false),
-            KEEP_SIZE => (true, false),
-            mode if mode == KEEP_SIZE | PUNCH_HOLE => (true, true),
+        let how = match mode {
+            0 => Allocation::Grow,
+            KEEP_SIZE => Allocation::Reserve,
+            mode if mode == KEEP_SIZE | PUNCH_HOLE => Allocation::Hole,
             _ => return reply.error(Errno::EOPNOTSUPP),
         };
         let done = Box::new(move |result| reply_empty("fallocate", ino, result, reply));
-        self.vfs.allocate(handle(fh), ByteRange::at(offset, length), keep_size, punch, done);
+        self.vfs.allocate(handle(fh), ByteRange::at(offset, length), how, caller(request), done);
     }
 
     fn lseek(&self, _request: &Request, ino: INodeNo, fh: FileHandle, offset: i64, whence: i32, reply: ReplyLseek) {

@@ -73,7 +73,7 @@ pub struct MountedVault {
     dir: PathBuf,
     vfs: Arc<VaultFs>,
     session: Option<BackgroundSession>,
-    notices: Option<JoinHandle<()>>,
+    notices: Vec<JoinHandle<()>>,
 }
 
 impl MountedVault {
@@ -102,9 +102,9 @@ impl MountedVault {
         };
         config.n_threads = Some(platform::threads());
         let session = fuser::spawn_mount(Adapter::new(Arc::clone(&vfs)), &dir, &config).map_err(system("mount"))?;
-        let (invalidator, notices) = Invalidator::start(session.notifier()).map_err(system("mount"))?;
+        let (invalidator, notices) = Invalidator::start(session.notifier(), Arc::clone(&vfs)).map_err(system("mount"))?;
         vfs.set_notices(Arc::new(invalidator));
-        Ok(Self { dir, vfs, session: Some(session), notices: Some(notices) })
+        Ok(Self { dir, vfs, session: Some(session), notices: notices.into() })
     }
 
     /// Where it is mounted.
@@ -136,10 +136,10 @@ impl MountedVault {
         }
         self.vfs.clear_notices();
         self.vfs.save_all();
-        if let Some(notices) = self.notices.take()
-            && notices.join().is_err()
-        {
-            tracing::error!("the notice thread panicked");
+        for notices in self.notices.drain(..) {
+            if notices.join().is_err() {
+                tracing::error!("a notice thread panicked");
+            }
         }
     }
 }

@@ -8,7 +8,7 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 use super::disk::DiskSpace;
 use super::process::PeerCredentials;
 use super::{file_offset, retry};
-use crate::types::ByteRange;
+use crate::types::{ByteRange, ThreadNo};
 
 pub(super) fn space_of(stat: &libc::statvfs) -> DiskSpace {
     DiskSpace {
@@ -68,5 +68,39 @@ pub(super) fn boot_id() -> Option<String> {
     std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok().map(|id| id.trim().to_owned())
 }
 
+pub(super) fn has_ended(thread: ThreadNo) -> bool {
+    match std::fs::read_to_string(format!("/proc/{}/status", thread.0)) {
+        Ok(status) => ends(&status),
+        Err(error) => error.kind() == io::ErrorKind::NotFound || error.raw_os_error() == Some(libc::ESRCH),
+    }
+}
+
+/// Reads the status of a thread (format: `proc_pid_status(5)`): it is gone but for its exit code, or SIGKILL waits for it, which is
+/// what every signal becomes that ends a process.
+fn ends(status: &str) -> bool {
+    const KILLED: u64 = 1 << (libc::SIGKILL - 1);
+    let field = |name: &str| status.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
+    field("State:").is_some_and(|state| state.starts_with(['Z', 'X']))
+        || field("SigPnd:").and_then(|mask| u64::from_str_radix(mask, 16).ok()).is_some_and(|mask| mask & KILLED != 0)
+}
+
 /// The errno for an extended attribute that does not exist.
 pub(super) const NO_ATTRIBUTE: i32 = libc::ENODATA;
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn what_sleeps_in_a_call_ends_if_sigkill_waits_for_it() {
+        let status = |state, pending| {
+            format!(
+                "Name:\tcat\nUmask:\t0022\nState:\t{state}\nTgid:\t7\nSigPnd:\t{pending}\nShdPnd:\t0000000000000100\n"
+            )
+        };
+        assert!(super::ends(&status("D (disk sleep)", "0000000000000100")));
+        assert!(super::ends(&status("Z (zombie)", "0000000000000000")));
+        assert!(!super::ends(&status("D (disk sleep)", "0000000000000000")));
+        // A signal that the program may handle after the call.
+        assert!(!super::ends(&status("S (sleeping)", "0000000000004000")));
+        assert!(!super::ends(""));
+    }
+}

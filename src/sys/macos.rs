@@ -7,7 +7,7 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 use super::disk::DiskSpace;
 use super::process::PeerCredentials;
 use super::{file_offset, retry};
-use crate::types::ByteRange;
+use crate::types::{ByteRange, ThreadNo};
 
 /// APFS frees whole blocks only and refuses unaligned holes.
 const HOLE_ALIGNMENT: u64 = 4096;
@@ -102,6 +102,13 @@ pub(super) fn boot_id() -> Option<String> {
     .ok()?;
     let id = std::ffi::CStr::from_bytes_until_nul(&text).ok()?;
     Some(id.to_str().ok()?.to_owned())
+}
+
+pub(super) fn has_ended(thread: ThreadNo) -> bool {
+    // macFUSE tells the process.
+    let Ok(process) = libc::pid_t::try_from(thread.0) else { return false };
+    // SAFETY: signal 0 is sent to nobody; the call only asks.
+    retry(|| unsafe { libc::kill(process, 0) }).is_err_and(|error| error.raw_os_error() == Some(libc::ESRCH))
 }
 
 /// The errno for an extended attribute that does not exist.

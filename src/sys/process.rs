@@ -4,6 +4,7 @@ use std::io;
 use std::os::fd::AsFd;
 
 use super::platform;
+use crate::types::ThreadNo;
 
 /// The process at the other end of a Unix socket, as the kernel vouches for it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -49,6 +50,11 @@ pub fn terminate(child: u32) -> io::Result<()> {
     let pid = libc::pid_t::try_from(child).map_err(io::Error::other)?;
     // SAFETY: sends a signal; touches no memory of ours. The child was not waited for, so the id is still its own.
     if unsafe { libc::kill(pid, libc::SIGTERM) } == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// True if a thread of another process has ended, or has been killed and ends as soon as the call in which it waits returns.
+pub fn has_ended(thread: ThreadNo) -> bool {
+    platform::has_ended(thread)
 }
 
 /// Ends this process at once, running nothing: what a crash test means by a crash.

@@ -90,6 +90,21 @@ fn the_peer_of_our_own_socket_is_us() {
 }
 
 #[test]
+fn a_thread_that_was_killed_has_ended() {
+    let mut child = std::process::Command::new("cat").stdin(std::process::Stdio::piped()).spawn().unwrap();
+    let thread = crate::types::ThreadNo(child.id());
+    assert!(!process::has_ended(thread));
+    assert!(!process::has_ended(crate::types::ThreadNo(std::process::id())));
+    child.kill().unwrap();
+    // With no look at its exit code yet, and after it.
+    while !process::has_ended(thread) {
+        std::thread::yield_now();
+    }
+    child.wait().unwrap();
+    assert!(process::has_ended(thread));
+}
+
+#[test]
 fn the_boot_has_an_id_that_stays() {
     assert!(process::boot_id().is_some_and(|id| !id.is_empty()));
     assert_eq!(process::boot_id(), process::boot_id());

@@ -28,6 +28,10 @@ impl InodeNo {
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct HandleNo(pub u64);
 
+/// A thread of a program that uses a mount, as the system numbers it.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct ThreadNo(pub u32);
+
 /// A vault, for life; equal on every device that knows the vault's registry.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, serde::Serialize, serde::Deserialize)]
 #[serde(transparent)]

@@ -12,7 +12,7 @@ pub mod units;
 
 pub use clock::{Clock, SystemClock, Timestamp};
 pub use hash::{ContentHash, ContentHasher, HashKind};
-pub use ids::{HandleNo, InodeNo, NodeId, RemoteId, Revision, StagedId, VaultId};
+pub use ids::{HandleNo, InodeNo, NodeId, RemoteId, Revision, StagedId, ThreadNo, VaultId};
 pub use name::{EntryName, NameError, NameKey, NameRules};
 pub use secret::Secret;
 pub use units::{BLOCK_BYTES, BlockIndex, BlockRun, ByteRange};

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use super::handles::{FileState, OpenContent};
-use super::wait::{Done, Step};
+use super::wait::{Done, Step, Waiter};
 use super::{FsError, OpenFile, OpenIntent, Result, VaultFs, arc_file};
 use crate::catalog::{Attr, LocalContent, LocalRow};
-use crate::types::{HandleNo, InodeNo, NodeKind, Timestamp};
+use crate::types::{HandleNo, InodeNo, NodeKind, ThreadNo, Timestamp};
 
 /// What `stat` shows.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -108,7 +108,14 @@ impl VaultFs {
     }
 
     /// Changes attributes. A change of size may have to wait for the bytes of one block, hence the completion.
-    pub fn setattr(self: &Arc<Self>, ino: InodeNo, handle: Option<HandleNo>, set: SetAttr, done: Done<Stat>) {
+    pub fn setattr(
+        self: &Arc<Self>,
+        ino: InodeNo,
+        handle: Option<HandleNo>,
+        set: SetAttr,
+        caller: Option<ThreadNo>,
+        done: Done<Stat>,
+    ) {
         let Some(size) = set.size else {
             return done(self.set_attributes(ino, set));
         };
@@ -127,7 +134,7 @@ impl VaultFs {
         };
         let (vfs, file) = (Arc::clone(self), Arc::clone(&handle.file));
         self.with_blocks(
-            handle,
+            Waiter { handle, caller },
             move |vfs| vfs.truncate_step(&file, size),
             Box::new(move |truncated| {
                 let only_size = set == SetAttr { size: set.size, ..SetAttr::default() };

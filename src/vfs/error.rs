@@ -118,6 +118,7 @@ impl FsError {
             Self::Fetch(error) => match error {
                 FetchError::NoSpace => libc::ENOSPC,
                 FetchError::TimedOut(_) => libc::ETIMEDOUT,
+                FetchError::Abandoned => libc::EINTR,
                 FetchError::Gone => libc::ESTALE,
                 FetchError::Offline | FetchError::AuthRequired | FetchError::Corrupt | FetchError::Failed(_) => {
                     libc::EIO
@@ -134,6 +135,7 @@ impl FsError {
             Self::Catalog(error) => {
                 !matches!(error, CatalogError::NotEmpty | CatalogError::NameTaken | CatalogError::NoSuchNode(_))
             }
+            Self::Fetch(FetchError::Abandoned) => false,
             Self::Content(_) | Self::Fetch(_) | Self::Direct(_) | Self::ChangedUnderHandle => true,
             Self::NotFound
             | Self::NotFolder

@@ -3,17 +3,28 @@
 
 use std::collections::{HashMap, HashSet};
 use std::fs::File;
-use std::sync::{Arc, OnceLock, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::time::{Duration, Instant};
 
 use crate::catalog::{Attr, LocalContent, LocalRow, Version};
 use crate::content::{CachedFile, StagedFile};
-use crate::types::{HandleNo, InodeNo, NodeId};
+use crate::types::{ByteRange, HandleNo, InodeNo, NodeId};
 
 /// An inode that is open.
 pub(super) struct OpenFile {
     /// Its number.
     pub(super) ino: InodeNo,
     state: RwLock<FileState>,
+    waiting: Mutex<Waiting>,
+}
+
+/// Operations on an open inode that wait for bytes.
+#[derive(Default)]
+pub(super) struct Waiting {
+    /// How many.
+    pub(super) operations: u32,
+    /// The kernel is to drop its pages when none is left.
+    pub(super) pages_changed: bool,
 }
 
 /// What an open inode is now.
@@ -26,6 +37,19 @@ pub(super) struct FileState {
     pub(super) unsaved: bool,
     /// Bytes.
     pub(super) content: OpenContent,
+    /// The last reads that ended at their bound.
+    pub(super) timed_out: Option<TimedOut>,
+}
+
+/// Reads that ended at their bound, a moment ago.
+#[derive(Clone, Copy)]
+pub(super) struct TimedOut {
+    /// What they wanted.
+    pub(super) range: ByteRange,
+    /// The bound.
+    pub(super) bound: Duration,
+    /// When they ended.
+    pub(super) at: Instant,
 }
 
 /// Bytes of an open inode.
@@ -69,8 +93,20 @@ impl OpenFile {
     pub(super) fn new(row: &LocalRow, content: OpenContent) -> Self {
         Self {
             ino: row.ino,
-            state: RwLock::new(FileState { node: Some(row.node), attr: row.attr, unsaved: false, content }),
+            waiting: Mutex::default(),
+            state: RwLock::new(FileState {
+                node: Some(row.node),
+                attr: row.attr,
+                unsaved: false,
+                content,
+                timed_out: None,
+            }),
         }
+    }
+
+    /// Who waits. Nothing else is locked while this is held.
+    pub(super) fn waiting(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
     /// Shared access to the state. A panic elsewhere does not poison an open file.

@@ -36,7 +36,7 @@ pub use outside::NamespaceGuard;
 pub use rename::RenameMode;
 pub use statfs::Space;
 pub use wait::Done;
-pub use write::OpenIntent;
+pub use write::{Allocation, OpenIntent};
 pub use xattr::XattrMode;
 
 use handles::{Handle, OpenContent, OpenFile, OpenTable};

@@ -26,9 +26,7 @@ impl VaultFs {
 
     /// The cached bytes of an inode were dropped: the kernel gives back the memory that they take there too.
     pub fn bytes_dropped(&self, ino: InodeNo) {
-        if let Some(notices) = self.notices() {
-            notices.inode(ino, true);
-        }
+        self.pages_changed(ino);
     }
 
     /// The bytes of a version proved wrong and were dropped: nobody reads them from the kernel's memory either.
@@ -70,17 +68,13 @@ impl NamespaceGuard<'_> {
     pub fn entry_changed(&self, parent: InodeNo, name: &EntryName) {
         if let Some(notices) = self.vfs.notices() {
             notices.entry(parent, name);
-            // With its data: the kernel keeps a folder's listing in the pages of its inode.
-            notices.inode(parent, true);
         }
     }
 
     /// Content or attributes of an inode are now as the catalog says.
     pub fn content_changed(&self, ino: InodeNo) {
         self.reload(ino);
-        if let Some(notices) = self.vfs.notices() {
-            notices.inode(ino, true);
-        }
+        self.vfs.pages_changed(ino);
     }
 
     /// The content of an inode is found elsewhere (staged became clean) with every byte as it was: the kernel's pages stay valid.
@@ -94,7 +88,7 @@ impl NamespaceGuard<'_> {
             file.write().node = None;
         }
         if let Some(notices) = self.vfs.notices() {
-            notices.inode(ino, false);
+            notices.attributes(ino);
         }
     }
 

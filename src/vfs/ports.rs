@@ -33,10 +33,12 @@ pub trait ChangeSink: Send + Sync {
 
 /// The kernel's caches.
 pub trait KernelNotices: Send + Sync {
-    /// A name in a folder changed. Never blocks.
+    /// A name in a folder changed, and with it the folder's listing. Never blocks.
     fn entry(&self, parent: InodeNo, name: &EntryName);
-    /// Attributes, and with `data` cached pages, of an inode changed. Never blocks.
-    fn inode(&self, ino: InodeNo, data: bool);
+    /// Attributes of an inode changed. Never blocks.
+    fn attributes(&self, ino: InodeNo);
+    /// Attributes and bytes of a file changed. Never blocks.
+    fn pages(&self, ino: InodeNo);
 }
 
 /// Which names stay on this machine.

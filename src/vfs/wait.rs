@@ -6,12 +6,20 @@ use std::sync::Arc;
 
 use super::handles::{CleanContent, CleanSource, Handle, OpenContent};
 use super::ports::{FetchRequest, Urgency};
-use super::{FsError, Result, VaultFs};
+use super::{FsError, OpenFile, Result, VaultFs, arc_file};
 use crate::content::{ReadOutcome, StagedFile};
-use crate::types::{BlockRun, ByteRange, HandleNo};
+use crate::types::{BlockRun, ByteRange, HandleNo, InodeNo, ThreadNo};
 
 /// Receives the outcome of an operation, on the calling thread or on another one.
 pub type Done<T> = Box<dyn FnOnce(Result<T>) + Send>;
+
+/// Who waits.
+pub(super) struct Waiter {
+    /// Through which handle.
+    pub(super) handle: Handle,
+    /// Which thread of a program; `None` if it is the daemon itself.
+    pub(super) caller: Option<ThreadNo>,
+}
 
 /// Outcome of one attempt.
 pub(super) enum Step<T> {
@@ -33,32 +41,36 @@ impl VaultFs {
     /// Runs `step` until it finishes, fetching what it needs in between.
     pub(super) fn with_blocks<T: Send + 'static>(
         self: &Arc<Self>,
-        handle: Handle,
+        waiter: Waiter,
         step: impl FnMut(&Arc<Self>) -> Result<Step<T>> + Send + 'static,
         done: Done<T>,
     ) {
-        self.attempt(handle, Box::new(step), done, 0);
+        self.attempt(waiter, Box::new(step), done, 0);
     }
 
-    fn attempt<T: Send + 'static>(self: &Arc<Self>, handle: Handle, mut step: StepFn<T>, done: Done<T>, attempts: u32) {
+    fn attempt<T: Send + 'static>(self: &Arc<Self>, waiter: Waiter, mut step: StepFn<T>, done: Done<T>, attempts: u32) {
         for attempts in attempts..MAX_ATTEMPTS {
             let request = match step(self) {
                 Ok(Step::Done(value)) => return done(Ok(value)),
-                Ok(Step::NeedCached(runs)) => self.fetch_request(&handle, runs),
-                Ok(Step::NeedBase(runs)) => match self.fill_base(&handle, &runs) {
+                Ok(Step::NeedCached(runs)) => self.fetch_request(&waiter, runs),
+                Ok(Step::NeedBase(runs)) => match self.fill_base(&waiter.handle, &runs) {
                     Ok(BaseFill::Filled) => continue,
-                    Ok(BaseFill::Missing(runs)) => self.fetch_request(&handle, runs),
+                    Ok(BaseFill::Missing(runs)) => self.fetch_request(&waiter, runs),
                     Err(error) => return done(Err(error)),
                 },
                 Err(error) => return done(Err(error)),
             };
             let Some(request) = request else { continue };
             let vfs = Arc::clone(self);
+            let waits = Waits::begin(self, &waiter.handle.file);
             return self.parts.source.fetch(
                 request,
-                Box::new(move |fetched| match fetched {
-                    Ok(()) => vfs.attempt(handle, step, done, attempts + 1),
-                    Err(error) => done(Err(error.into())),
+                Box::new(move |fetched| {
+                    match fetched {
+                        Ok(()) => vfs.attempt(waiter, step, done, attempts + 1),
+                        Err(error) => done(Err(error.into())),
+                    }
+                    drop(waits);
                 }),
             );
         }
@@ -69,14 +81,20 @@ impl VaultFs {
 
     /// The request for blocks of the clean content of a file, or of the version below its overlay. `None` if the file has meanwhile
     /// no such content: the step looks again.
-    fn fetch_request(&self, handle: &Handle, runs: Vec<BlockRun>) -> Option<FetchRequest> {
-        let state = handle.file.read();
+    fn fetch_request(&self, waiter: &Waiter, runs: Vec<BlockRun>) -> Option<FetchRequest> {
+        let state = waiter.handle.file.read();
         let clean = match &state.content {
             OpenContent::Clean(clean) => clean,
             OpenContent::Staged { base: Some(base), .. } => base,
             OpenContent::Staged { base: None, .. } | OpenContent::Lost(_) => return None,
         };
-        Some(FetchRequest { version: clean.version.clone(), runs, stream: handle.number.0, urgency: Urgency::Demand })
+        Some(FetchRequest {
+            version: clean.version.clone(),
+            runs,
+            stream: waiter.handle.number.0,
+            urgency: Urgency::Demand,
+            caller: waiter.caller,
+        })
     }
 
     /// Where a clean version is read from, decided once per open file.
@@ -158,6 +176,48 @@ impl VaultFs {
             }
         }
         Ok(if missing.is_empty() { BaseFill::Filled } else { BaseFill::Missing(missing) })
+    }
+}
+
+/// An operation that waits for bytes of an open file, until it is dropped. The kernel's pages of the file are locked meanwhile: a
+/// thread that has them dropped waits too, out of reach of any signal, and an unmount waits for it. So pages are dropped when nobody waits.
+struct Waits {
+    vfs: Arc<VaultFs>,
+    file: Arc<OpenFile>,
+}
+
+impl Waits {
+    fn begin(vfs: &Arc<VaultFs>, file: &Arc<OpenFile>) -> Self {
+        file.waiting().operations += 1;
+        Self { vfs: Arc::clone(vfs), file: Arc::clone(file) }
+    }
+}
+
+impl Drop for Waits {
+    fn drop(&mut self) {
+        let mut waiting = self.file.waiting();
+        waiting.operations -= 1;
+        if waiting.operations == 0 && std::mem::take(&mut waiting.pages_changed) {
+            drop(waiting);
+            self.vfs.pages_changed(self.file.ino);
+        }
+    }
+}
+
+impl VaultFs {
+    /// The bytes of an inode are others, or elsewhere: the kernel asks for them again.
+    pub(super) fn pages_changed(&self, ino: InodeNo) {
+        if let Some(notices) = self.notices() {
+            notices.pages(ino);
+        }
+    }
+
+    /// Whether the kernel can drop the pages of an inode at once. If not, it is told anew when it can.
+    pub fn pages_are_free(&self, ino: InodeNo) -> bool {
+        let Some(file) = arc_file(&self.open, ino) else { return true };
+        let mut waiting = file.waiting();
+        waiting.pages_changed |= waiting.operations > 0;
+        waiting.operations == 0
     }
 }
 

@@ -8,11 +8,11 @@ use std::sync::Arc;
 
 use super::attr::MAX_FILE_BYTES;
 use super::handles::{CleanContent, Closed, Handle, OpenContent};
-use super::wait::{Done, Step};
+use super::wait::{Done, Step, Waiter};
 use super::{FsError, OpenFile, Result, VaultFs, arc_file};
 use crate::catalog::{LocalContent, LocalRow, StagedRow, Version};
 use crate::content::{ContentError, StagedFile, StagedRecord};
-use crate::types::{ByteRange, HandleNo, InodeNo, NodeId, NodeKind, StagedId};
+use crate::types::{ByteRange, HandleNo, InodeNo, NodeId, NodeKind, StagedId, ThreadNo};
 
 /// What a handle is opened for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -21,6 +21,17 @@ pub struct OpenIntent {
     pub read: bool,
     /// May write.
     pub write: bool,
+}
+
+/// What becomes of a range of a file.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Allocation {
+    /// Disk space is reserved for it; the file grows to its end.
+    Grow,
+    /// Disk space is reserved for it; the size stays.
+    Reserve,
+    /// It reads as zeros and takes no space; the size stays.
+    Hole,
 }
 
 impl VaultFs {
@@ -57,7 +68,14 @@ impl VaultFs {
     }
 
     /// Writes `bytes` at `offset`. `bytes` is copied only if the write has to wait for a block that it covers in part.
-    pub fn write(self: &Arc<Self>, handle: HandleNo, offset: u64, bytes: &[u8], done: Done<u32>) {
+    pub fn write(
+        self: &Arc<Self>,
+        handle: HandleNo,
+        offset: u64,
+        bytes: &[u8],
+        caller: Option<ThreadNo>,
+        done: Done<u32>,
+    ) {
         let handle = match self.writable_handle(handle) {
             Ok(handle) => handle,
             Err(error) => return done(Err(error)),
@@ -67,7 +85,7 @@ impl VaultFs {
             Err(error) => done(Err(error)),
             Ok(Step::NeedBase(_) | Step::NeedCached(_)) => {
                 let (bytes, file) = (bytes.to_vec(), Arc::clone(&handle.file));
-                self.with_blocks(handle, move |vfs| vfs.write_step(&file, offset, &bytes), done);
+                self.with_blocks(Waiter { handle, caller }, move |vfs| vfs.write_step(&file, offset, &bytes), done);
             }
         }
     }
@@ -98,13 +116,13 @@ impl VaultFs {
         Ok(Step::Done(written))
     }
 
-    /// posix_fallocate (`punch` false) or punch hole. Other modes are refused by the adapter.
+    /// posix_fallocate or punch hole. Other modes are refused by the adapter.
     pub fn allocate(
         self: &Arc<Self>,
         handle: HandleNo,
         range: ByteRange,
-        keep_size: bool,
-        punch: bool,
+        how: Allocation,
+        caller: Option<ThreadNo>,
         done: Done<()>,
     ) {
         let handle = match self.writable_handle(handle) {
@@ -115,24 +133,26 @@ impl VaultFs {
             return done(Err(FsError::TooLarge));
         }
         let file = Arc::clone(&handle.file);
-        let step = move |vfs: &Arc<Self>| vfs.allocate_step(&file, range, keep_size, punch);
-        self.with_blocks(handle, step, done);
+        let step = move |vfs: &Arc<Self>| vfs.allocate_step(&file, range, how);
+        self.with_blocks(Waiter { handle, caller }, step, done);
     }
 
-    fn allocate_step(&self, file: &Arc<OpenFile>, range: ByteRange, keep_size: bool, punch: bool) -> Result<Step<()>> {
+    fn allocate_step(&self, file: &Arc<OpenFile>, range: ByteRange, how: Allocation) -> Result<Step<()>> {
         self.ensure_staged(file, false)?;
         let mut state = file.write();
         let OpenContent::Staged { file: staged, .. } = &state.content else {
             return Err(FsError::ChangedUnderHandle);
         };
-        if punch {
-            let missing = staged.missing_for_write(range.clamp_to(staged.size()));
-            if !missing.is_empty() {
-                return Ok(Step::NeedBase(missing));
+        match how {
+            Allocation::Hole => {
+                let missing = staged.missing_for_write(range.clamp_to(staged.size()));
+                if !missing.is_empty() {
+                    return Ok(Step::NeedBase(missing));
+                }
+                staged.punch(range)?;
             }
-            staged.punch(range)?;
-        } else {
-            staged.allocate(range, keep_size)?;
+            Allocation::Reserve => staged.allocate(range, true)?,
+            Allocation::Grow => staged.allocate(range, false)?,
         }
         state.attr.size = staged.size();
         let now = self.parts.clock.now();

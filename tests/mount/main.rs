@@ -20,5 +20,6 @@ mod names;
 mod programs;
 mod saves;
 mod small_disk;
+mod stalled;
 mod syncing;
 mod system;

@@ -33,13 +33,13 @@ impl OpenHandle {
     async fn read(&self, offset: u64) -> Result<Vec<u8>, FsError> {
         let (done, result) = oneshot::channel();
         // The receiver is gone only if the client is.
-        self.vfs.read(self.handle, offset, PIECE_BYTES, Box::new(move |bytes| drop(done.send(bytes))));
+        self.vfs.read(self.handle, offset, PIECE_BYTES, None, Box::new(move |bytes| drop(done.send(bytes))));
         result.await.unwrap_or(Err(FsError::BadHandle))
     }
 
     async fn write(&self, offset: u64, bytes: &[u8]) -> Result<u32, FsError> {
         let (done, result) = oneshot::channel();
-        self.vfs.write(self.handle, offset, bytes, Box::new(move |written| drop(done.send(written))));
+        self.vfs.write(self.handle, offset, bytes, None, Box::new(move |written| drop(done.send(written))));
         result.await.unwrap_or(Err(FsError::BadHandle))
     }
 }

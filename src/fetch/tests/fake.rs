@@ -366,7 +366,8 @@ impl World {
         urgency: Urgency,
     ) -> (Ticket, Answer) {
         let (answer, answered) = oneshot::channel();
-        let request = FetchRequest { version: version.clone(), runs: vec![range.blocks()], stream, urgency };
+        let request =
+            FetchRequest { version: version.clone(), runs: vec![range.blocks()], stream, urgency, caller: None };
         let done = move |result| answer.send(result).unwrap_or_default();
         (self.fetcher.request(request, Box::new(done)), answered)
     }

@@ -218,9 +218,38 @@ async fn a_completion_that_panics_does_not_silence_the_others() {
         runs: vec![range.blocks()],
         stream: 1,
         urgency: Urgency::Demand,
+        caller: None,
     };
     world.fetcher.fetch(request, Box::new(|_| panic!("a bug in the reader")));
     world.read(&version, range, 2).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_ends_with_the_program_that_waits_for_it() {
+    let world = World::new(FakeProvider::new().parallel(2));
+    let version = unhashed("take.wav", FILE);
+    world.provider.fail_next([Fault::Stall, Fault::Stall]);
+    let mut program = std::process::Command::new("cat").stdin(std::process::Stdio::piped()).spawn().unwrap();
+    let ask = |caller: u32, at: u64| {
+        let (answer, answered) = tokio::sync::oneshot::channel();
+        let request = crate::content::FetchRequest {
+            version: version.clone(),
+            runs: vec![ByteRange::at(at, BLOCK_BYTES).blocks()],
+            stream: 1,
+            urgency: Urgency::Demand,
+            caller: Some(crate::types::ThreadNo(caller)),
+        };
+        world.fetcher.fetch(request, Box::new(move |result| answer.send(result).unwrap_or_default()));
+        answered
+    };
+    let living = ask(program.id(), 0).await.unwrap();
+    assert!(matches!(living, Err(FetchError::TimedOut(_))), "{living:?}");
+    program.kill().unwrap();
+    // Dead, and its parent has not looked yet: nobody waits for the bytes any more.
+    assert_eq!(ask(program.id(), MIB).await.unwrap(), Err(FetchError::Abandoned));
+    program.wait().unwrap();
+    assert_eq!(ask(program.id(), 2 * MIB).await.unwrap(), Err(FetchError::Abandoned));
+    assert_eq!(world.fetcher.stats().waiting, 0);
 }
 
 #[tokio::test(start_paused = true)]

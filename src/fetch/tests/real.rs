@@ -176,6 +176,7 @@ async fn a_file_larger_than_the_cache_is_an_error_and_its_parts_can_still_be_rea
                 runs: open.missing(range),
                 stream: start,
                 urgency: Urgency::Demand,
+                caller: None,
             };
             fetcher.fetch(request, Box::new(move |result| answer.send(result).unwrap_or_default()));
             answered.await.unwrap().unwrap();

@@ -90,6 +90,7 @@ async fn runs_with_small_gaps_are_read_in_one_call() {
         runs: vec![at(0), at(2), at(40)],
         stream: 1,
         urgency: crate::content::Urgency::Demand,
+        caller: None,
     };
     world.fetcher.fetch(request, Box::new(move |result| answer.send(result).unwrap_or_default()));
     answered.await.unwrap().unwrap();

@@ -1,17 +1,20 @@
 //! The core without a kernel, a network or a daemon: real catalog and content store, ports that write down what they are asked.
 
+mod bounds;
 mod ports_are_told;
 
 use std::ffi::OsStr;
 use std::fs::File;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
-use super::ports::{BlockSource, ChangeSink, FetchDone, FetchRequest, KernelNotices, NamePolicy};
+use super::ports::{BlockSource, ChangeSink, FetchDone, FetchError, FetchRequest, KernelNotices, NamePolicy};
 use super::*;
 use crate::catalog::{Attr, RemoteBody, RemoteRow, Version};
 use crate::content::{Budget, ContentDirs};
-use crate::types::{BLOCK_BYTES, ByteRange, NodeKind, RemoteId, Revision, SystemClock, Timestamp};
+use crate::types::{BLOCK_BYTES, ByteRange, NodeKind, RemoteId, Revision, Timestamp};
 use crate::vaults::layout::LayoutKind;
 
 /// What the ports were told, in order.
@@ -31,6 +34,11 @@ pub(super) enum Told {
 struct Recorder {
     content: Arc<ContentStore>,
     told: Mutex<Vec<Told>>,
+    /// Whether the provider hangs: then reads end at their bound.
+    hangs: AtomicBool,
+    /// Whether it takes its time: then answers wait here.
+    slow: AtomicBool,
+    unanswered: Mutex<Vec<FetchDone>>,
 }
 
 impl Recorder {
@@ -50,6 +58,12 @@ impl BlockSource for Recorder {
 
     fn fetch(&self, request: FetchRequest, done: FetchDone) {
         self.tell(Told::Fetch { stream: request.stream });
+        if self.hangs.load(Ordering::Relaxed) {
+            return done(Err(FetchError::TimedOut(Duration::from_secs(30))));
+        }
+        if self.slow.load(Ordering::Relaxed) {
+            return self.unanswered.lock().unwrap().push(done);
+        }
         let cached = self.content.cached(&request.version).unwrap();
         for run in request.runs {
             let ByteRange { start, end } = run.bytes(request.version.size);
@@ -77,10 +91,10 @@ impl ChangeSink for Recorder {
 impl KernelNotices for Recorder {
     fn entry(&self, _parent: InodeNo, _name: &EntryName) {}
 
-    fn inode(&self, ino: InodeNo, data: bool) {
-        if data {
-            self.tell(Told::Pages(ino));
-        }
+    fn attributes(&self, _ino: InodeNo) {}
+
+    fn pages(&self, ino: InodeNo) {
+        self.tell(Told::Pages(ino));
     }
 }
 
@@ -95,10 +109,28 @@ pub(super) fn byte_at(offset: u64) -> u8 {
     u8::try_from(offset / BLOCK_BYTES % 251).unwrap()
 }
 
+/// A clock that moves when it is told to.
+#[derive(Default)]
+pub(super) struct StandingClock {
+    passed: Mutex<Duration>,
+    started: std::sync::OnceLock<Instant>,
+}
+
+impl Clock for StandingClock {
+    fn now(&self) -> Timestamp {
+        Timestamp(1).plus(*self.passed.lock().unwrap())
+    }
+
+    fn monotonic(&self) -> Instant {
+        *self.started.get_or_init(Instant::now) + *self.passed.lock().unwrap()
+    }
+}
+
 /// A mounted vault as the core sees it.
 pub(super) struct World {
     pub(super) vfs: Arc<VaultFs>,
     recorder: Arc<Recorder>,
+    clock: Arc<StandingClock>,
     _folder: tempfile::TempDir,
 }
 
@@ -106,12 +138,18 @@ impl World {
     pub(super) fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let path = |name: &str| folder.path().join(name);
-        let (vault, clock) = (VaultId(uuid::Uuid::from_u128(7)), Arc::new(SystemClock));
+        let (vault, clock) = (VaultId(uuid::Uuid::from_u128(7)), Arc::new(StandingClock::default()));
         let (catalog, _) = Catalog::open(&path("state"), vault, NameRules::EXACT, clock.clone()).unwrap();
         let dirs = ContentDirs { blocks: path("blocks"), staging: path("staging"), history: path("history") };
         let budget = Budget { cache_bytes: 64 << 20, ..Budget::UNBOUNDED };
         let content = Arc::new(ContentStore::open(dirs, vault, budget, clock.clone()).unwrap());
-        let recorder = Arc::new(Recorder { content: Arc::clone(&content), told: Mutex::default() });
+        let recorder = Arc::new(Recorder {
+            content: Arc::clone(&content),
+            told: Mutex::default(),
+            hangs: AtomicBool::new(false),
+            slow: AtomicBool::new(false),
+            unanswered: Mutex::default(),
+        });
         let vfs = Arc::new(VaultFs::new(VfsParts {
             vault,
             catalog: Arc::new(catalog),
@@ -122,10 +160,10 @@ impl World {
             layout: LayoutKind::Plain.layout(),
             names: NameRules::EXACT,
             symlinks: true,
-            clock,
+            clock: clock.clone(),
         }));
         vfs.set_notices(recorder.clone());
-        Self { vfs, recorder, _folder: folder }
+        Self { vfs, recorder, clock, _folder: folder }
     }
 
     /// A file of the root that is at the provider and not here.
@@ -178,15 +216,41 @@ impl World {
         self.vfs.open(row.ino, OpenIntent { read: true, write: false }).unwrap()
     }
 
-    pub(super) fn read(&self, handle: HandleNo, offset: u64, size: u32) -> Vec<u8> {
+    pub(super) fn try_read(&self, handle: HandleNo, offset: u64, size: u32) -> Result<Vec<u8>> {
         let (answer, answered) = channel();
-        self.vfs.read(handle, offset, size, Box::new(move |bytes| answer.send(bytes).unwrap()));
-        answered.recv().unwrap().unwrap()
+        self.vfs.read(handle, offset, size, None, Box::new(move |bytes| answer.send(bytes).unwrap()));
+        answered.recv().unwrap()
+    }
+
+    pub(super) fn read(&self, handle: HandleNo, offset: u64, size: u32) -> Vec<u8> {
+        self.try_read(handle, offset, size).unwrap()
+    }
+
+    /// From now on answers of the provider are on their way until [`World::answers_arrive`].
+    pub(super) fn provider_is_slow(&self) {
+        self.recorder.slow.store(true, Ordering::Relaxed);
+    }
+
+    /// What is on its way arrives, without bytes.
+    pub(super) fn answers_arrive(&self) {
+        self.recorder.slow.store(false, Ordering::Relaxed);
+        for done in std::mem::take(&mut *self.recorder.unanswered.lock().unwrap()) {
+            done(Err(FetchError::Gone));
+        }
+    }
+
+    /// From now on the provider hangs, or answers again.
+    pub(super) fn provider_hangs(&self, hangs: bool) {
+        self.recorder.hangs.store(hangs, Ordering::Relaxed);
+    }
+
+    pub(super) fn time_passes(&self, time: Duration) {
+        *self.clock.passed.lock().unwrap() += time;
     }
 
     pub(super) fn set(&self, ino: InodeNo, set: SetAttr) -> Result<Stat> {
         let (answer, answered) = channel();
-        self.vfs.setattr(ino, None, set, Box::new(move |stat| answer.send(stat).unwrap()));
+        self.vfs.setattr(ino, None, set, None, Box::new(move |stat| answer.send(stat).unwrap()));
         answered.recv().unwrap()
     }
 

@@ -35,6 +35,27 @@ fn dropped_bytes_go_from_the_memory_of_the_kernel_too() {
 }
 
 #[test]
+fn the_kernel_drops_the_pages_that_somebody_waits_for_when_nobody_does_any_more() {
+    let world = World::new();
+    let row = world.cold_file("take.wav", MIB);
+    let handle = world.open(&row);
+    world.provider_is_slow();
+    let (answer, answered) = channel();
+    for offset in [0, BLOCK_BYTES] {
+        let answer = answer.clone();
+        world.vfs.read(handle, offset, 10, None, Box::new(move |bytes| answer.send(bytes.is_err()).unwrap()));
+    }
+    assert_eq!(world.told(), [Told::Fetch { stream: handle.0 }, Told::Fetch { stream: handle.0 }]);
+    assert!(!world.vfs.pages_are_free(row.ino), "the kernel would wait for the readers");
+    assert!(!world.vfs.pages_are_free(row.ino));
+    world.answers_arrive();
+    assert_eq!((answered.try_iter().collect(), world.told()), (vec![true, true], vec![Told::Pages(row.ino)]));
+    assert!(world.vfs.pages_are_free(row.ino));
+    assert!(world.try_read(handle, 0, 10).is_ok() && world.vfs.pages_are_free(row.ino));
+    assert_eq!(world.told(), [Told::Fetch { stream: handle.0 }, Told::ReadOn { stream: handle.0 }], "told once");
+}
+
+#[test]
 fn a_truncation_of_a_file_that_nobody_has_open_is_told_to_sync_and_leaves_nothing_open() {
     let world = World::new();
     let row = world.cold_file("take.wav", MIB);
