@@ -11,6 +11,7 @@ use crate::vfs::RenameMode;
 ///
 /// Not `FUSE_ATOMIC_O_TRUNC`: with it the open itself cuts the file, and only then does the kernel find that the file is a program that
 /// runs and refuse with `ETXTBSY`.
+/// Not `FUSE_ASYNC_DIO`: with it `fuse_direct_IO` (fs/fuse/file.c) waits for the answer to a direct read where no signal ends the wait.
 pub(super) const CAPABILITIES: &[InitFlags] = &[
     InitFlags::FUSE_PARALLEL_DIROPS,
     InitFlags::FUSE_DO_READDIRPLUS,
@@ -18,7 +19,6 @@ pub(super) const CAPABILITIES: &[InitFlags] = &[
     InitFlags::FUSE_CACHE_SYMLINKS,
     InitFlags::FUSE_NO_OPENDIR_SUPPORT,
     InitFlags::FUSE_EXPLICIT_INVAL_DATA,
-    InitFlags::FUSE_ASYNC_DIO,
 ];
 
 /// Programs that take a mount away, in the order in which they are tried.

@@ -102,7 +102,8 @@ impl MountedVault {
         };
         config.n_threads = Some(platform::threads());
         let session = fuser::spawn_mount(Adapter::new(Arc::clone(&vfs)), &dir, &config).map_err(system("mount"))?;
-        let (invalidator, notices) = Invalidator::start(session.notifier(), Arc::clone(&vfs)).map_err(system("mount"))?;
+        let (invalidator, notices) =
+            Invalidator::start(session.notifier(), Arc::clone(&vfs)).map_err(system("mount"))?;
         vfs.set_notices(Arc::new(invalidator));
         Ok(Self { dir, vfs, session: Some(session), notices: notices.into() })
     }

@@ -183,7 +183,10 @@ fn nobody_else_waits_and_whoever_waits_can_be_killed() {
             "for a direct read",
             format!("exec dd if='{}' iflag=direct of=/dev/null bs=4096 count=1", cold(&mnt).display()),
         ),
-        ("to write a part", format!("printf x | exec dd of='{}' bs=1 seek=70000 conv=notrunc", cold(&mnt).display())),
+        (
+            "to write a part",
+            format!("exec dd if=/dev/zero of='{}' bs=1 count=1 seek=70000 conv=notrunc", cold(&mnt).display()),
+        ),
         ("to cut", format!("exec truncate -s 70001 '{}'", cold(&mnt).display())),
     ] {
         let waiting = Command::new("sh").arg("-c").arg(script).stderr(Stdio::null()).spawn().unwrap();

@@ -196,7 +196,8 @@ async fn without_any_room_in_the_cache_files_can_still_be_read() {
         // As the filesystem core does: read, fetch what is missing, read again.
         while let ReadOutcome::Missing(runs) = open.read(range.start, &mut buffer).unwrap() {
             let (answer, answered) = tokio::sync::oneshot::channel();
-            let request = FetchRequest { version: version.clone(), runs, stream: 1, urgency: Urgency::Demand };
+            let request =
+                FetchRequest { version: version.clone(), runs, stream: 1, urgency: Urgency::Demand, caller: None };
             fetcher.fetch(request, Box::new(move |result| answer.send(result).unwrap_or_default()));
             answered.await.unwrap().unwrap();
         }
