@@ -1,10 +1,13 @@
-//! Position in the provider's change feed, and small values.
+//! Position in the provider's change feed, what is known better than a late page of it could, and small values.
+
+use std::time::Duration;
 
 use rusqlite::Connection;
 
-use super::encode::{execute, get_optional_time, one};
+use super::encode::{all, execute, get_optional_time, one};
 use super::{CatalogError, FeedState, Result, Txn, View};
 use crate::provider::Cursor;
+use crate::types::RemoteId;
 
 impl View<'_> {
     /// Position in the change feed.
@@ -17,6 +20,11 @@ impl View<'_> {
             })
         })?;
         found.ok_or_else(|| CatalogError::Corrupt("the row of the change feed is missing".to_owned()))
+    }
+
+    /// Ids that were known for certain a short while ago.
+    pub fn certain(&self) -> Result<Vec<RemoteId>> {
+        all(self.connection, "SELECT rid FROM certain ORDER BY rid", &[], |row| Ok(RemoteId(row.get(0)?)))
     }
 
     /// A small value by key: settings and counters of this vault on this device.
@@ -35,6 +43,21 @@ impl Txn<'_> {
             sql,
             &[&cursor, &feed.last_full.map(|time| time.0), &feed.last_pull.map(|time| time.0)],
         )?;
+        Ok(())
+    }
+
+    /// What R holds of this id, or that it does not, is known for certain now.
+    pub fn put_certain(&self, rid: &RemoteId) -> Result<()> {
+        let sql = "INSERT INTO certain (rid, at) VALUES (?1, ?2) ON CONFLICT (rid) DO UPDATE SET at = excluded.at";
+        execute(self.connection, sql, &[&rid.0, &self.now().0])?;
+        Ok(())
+    }
+
+    /// Forgets certainty of longer ago; and of after now, which only a clock that was set back can have made.
+    pub fn prune_certain(&self, age: Duration) -> Result<()> {
+        let now = self.now().0;
+        let before = now.saturating_sub(i64::try_from(age.as_nanos()).unwrap_or(i64::MAX));
+        execute(self.connection, "DELETE FROM certain WHERE at < ?1 OR at > ?2", &[&before, &now])?;
         Ok(())
     }
 

@@ -225,6 +225,12 @@ CREATE TABLE attempt (
     what TEXT NOT NULL
 ) STRICT;
 
+-- Ids that were changed or looked at here a short while ago: the feed may still tell of them as they were before.
+CREATE TABLE certain (
+    rid TEXT NOT NULL PRIMARY KEY,
+    at  INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE pin (
     node INTEGER PRIMARY KEY REFERENCES node (id) ON DELETE CASCADE
 ) STRICT;

@@ -68,7 +68,6 @@ impl Engine {
             add_hash(&mut entry, attempt);
             batch.owners.insert(entry.id.clone(), attempt.node);
         }
-        self.fresh.mark(&entry.id, self.clock.monotonic());
         batch.confirm(entry);
         let (_, taken) = self
             .observe(batch, Freeze::Yes, |txn, _| {

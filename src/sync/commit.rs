@@ -41,7 +41,6 @@ impl Engine {
                 Err(error) => return Err(error.into()),
             }
         }
-        self.fresh.mark(&rid, self.clock.monotonic());
         batch.owners.insert(rid, node);
         Ok(batch)
     }
@@ -65,7 +64,6 @@ impl Engine {
 
     /// After a deletion: R and S forget the node.
     pub(super) async fn record_deletion(&self, node: NodeId, rid: &RemoteId) -> Result<Outcome> {
-        self.fresh.mark(rid, self.clock.monotonic());
         let mut batch = Batch::default();
         batch.confirm_gone(rid.clone());
         let (_, outcome) = self

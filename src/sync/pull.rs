@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::announce::Announce;
 use super::engine::Engine;
 use super::error::{Result, SyncError};
+use super::fresh::LAG;
 use super::observe::{self, Around, Arrangement, Batch, Identity, Intake};
 use super::root::{root_rid, set_root};
 use crate::catalog::{FeedState, Txn, View};
@@ -67,6 +68,9 @@ impl Engine {
     }
 
     async fn pull_feed(&self, force_full: bool) -> Result<u64> {
+        if self.fresh.wants_past() {
+            self.fresh.load(self.catalog.read(|view| view.certain())?, self.clock.monotonic());
+        }
         let feed = self.catalog.read(|view| view.feed())?;
         let known_root = self.catalog.read(root_rid)?;
         let full = force_full || known_root.is_none() || self.is_relist_due(&feed);
@@ -91,6 +95,7 @@ impl Engine {
         }
         let names = self.provider.capabilities().names;
         let now = self.clock.now();
+        let is_prune_due = self.fresh.prune(self.clock.monotonic());
         let feed = FeedState {
             cursor: Some(run.cursor),
             last_full: if run.full { Some(now) } else { feed.last_full },
@@ -98,7 +103,12 @@ impl Engine {
         };
         let mut batch = self.catalog.read(|view| observe::fold(view, &names, changes, run.full))?;
         batch.seen = seen;
-        let stored = self.observe(batch, Freeze::No, |txn, _| Ok(txn.set_feed(&feed)?));
+        let stored = self.observe(batch, Freeze::No, |txn, _| {
+            if is_prune_due {
+                txn.prune_certain(LAG)?;
+            }
+            Ok(txn.set_feed(&feed)?)
+        });
         stored.await.map(|(changed, ())| run.early + changed)
     }
 
@@ -195,7 +205,7 @@ impl Engine {
     }
 
     /// Finds out what in a batch is our own work, clears its doubts by asking, then applies it together with `also` in one transaction.
-    /// Returns how many rows of R changed and what `also` returned.
+    /// What the batch confirms is known for certain from now on. Returns how many rows of R changed and what `also` returned.
     pub(super) async fn observe<T>(
         &self,
         mut batch: Batch,
@@ -203,6 +213,9 @@ impl Engine {
         also: impl FnOnce(&Txn<'_>, &mut Announce<'_>) -> Result<T> + Send,
     ) -> Result<(u64, T)> {
         let mut also = Some(also);
+        for rid in &batch.confirmed {
+            self.fresh.mark(rid, self.clock.monotonic());
+        }
         for _ in 0..DOUBT_ROUNDS {
             self.claim_attempts(&mut batch).await?;
             let doubts = match self.try_apply(&batch, freeze, &mut also)? {
@@ -245,6 +258,9 @@ impl Engine {
         let mut announce = Announce::new(frozen.as_deref());
         let done = self.catalog.write(|txn| {
             let changed = observe::apply(txn, &arrangement)?;
+            for rid in &batch.confirmed {
+                txn.put_certain(rid)?;
+            }
             self.take_outcomes(txn)?;
             let Some(also) = also.take() else { unreachable!("a batch is applied once") };
             Ok::<_, SyncError>((changed, also(txn, &mut announce)?))
@@ -256,9 +272,6 @@ impl Engine {
 
     /// Applies what was just looked at; nothing else belongs to it.
     pub(super) async fn observe_only(&self, batch: Batch) -> Result<()> {
-        for rid in &batch.confirmed {
-            self.fresh.mark(rid, self.clock.monotonic());
-        }
         self.observe(batch, Freeze::No, |_, _| Ok(())).await.map(|_| ())
     }
 

@@ -311,6 +311,28 @@ async fn bytes_that_the_provider_is_known_to_hold_are_not_sent_again() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_late_page_brings_nothing_back_after_a_crash() {
+    let mut setting = Setting::new();
+    wait(MINUTE).await;
+    setting.device.provider.set_faults(Faults { lag: 1.0, repeat: 1.0, ..Faults::default() });
+    for number in 0..20 {
+        let node = setting.create(&format!("song {number}"), b"bytes");
+        wait(Duration::from_secs(10)).await;
+        assert!(setting.device.delete(node));
+        while !setting.cloud.lock().unwrap().tree().is_empty() {
+            wait(Duration::from_millis(10)).await;
+        }
+        setting.device.crash().await;
+        setting.device.start();
+        for _ in 0..20 {
+            setting.device.run().engine.hint();
+            wait(Duration::from_secs(1)).await;
+            assert_eq!(setting.device.rows().into_keys().collect::<Vec<_>>(), Vec::<String>::new());
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_open_file_is_left_alone_until_it_is_closed() {
     let setting = Setting::filled(1);
     wait(MINUTE).await;

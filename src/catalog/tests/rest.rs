@@ -1,5 +1,7 @@
 //! Staged bytes, sync state, feed, pins, history, conflicts, small values, numbers.
 
+use std::time::Duration;
+
 use super::*;
 use crate::provider::{Cursor, UploadSession};
 
@@ -37,6 +39,21 @@ fn staged_rows_outlive_their_local_row_and_keep_the_node() {
     })
     .unwrap();
     assert_sound(&catalog);
+}
+
+#[test]
+fn certainty_ends_with_its_age() {
+    let (_fixture, catalog) = Fixture::catalog();
+    let id = |text: &str| RemoteId(text.to_owned());
+    write(&catalog, |txn| txn.put_certain(&id("early"))).unwrap();
+    write(&catalog, |txn| txn.put_certain(&id("late"))).unwrap();
+    write(&catalog, |txn| txn.put_certain(&id("early"))).unwrap();
+    assert_eq!(catalog.read(|view| view.certain()).unwrap(), [id("early"), id("late")]);
+    // The clock ticks once per transaction.
+    write(&catalog, |txn| txn.prune_certain(Duration::from_nanos(1))).unwrap();
+    assert_eq!(catalog.read(|view| view.certain()).unwrap(), [id("early")], "its last time counts");
+    write(&catalog, |txn| txn.prune_certain(Duration::ZERO)).unwrap();
+    assert_eq!(catalog.read(|view| view.certain()).unwrap(), []);
 }
 
 #[test]
