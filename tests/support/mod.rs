@@ -179,13 +179,20 @@ pub(crate) fn eventually(what: &str, mut check: impl FnMut() -> bool) {
     }
 }
 
-/// Every file below a folder with its bytes, by path relative to it; folders end in `/`.
+/// Every file below a folder with its bytes, by path relative to it; folders end in `/`. What goes away during the look is left out:
+/// a sync may be under way.
 pub(crate) fn tree(root: &Path) -> std::collections::BTreeMap<String, Vec<u8>> {
+    fn still_there<T>(found: std::io::Result<T>) -> Option<T> {
+        match found {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
+            found => Some(found.unwrap()),
+        }
+    }
     fn collect(root: &Path, folder: &Path, into: &mut std::collections::BTreeMap<String, Vec<u8>>) {
-        for entry in std::fs::read_dir(folder).unwrap() {
+        for entry in still_there(std::fs::read_dir(folder)).into_iter().flatten() {
             let path = entry.unwrap().path();
             let shown = path.strip_prefix(root).unwrap().to_str().unwrap().to_owned();
-            let kind = path.symlink_metadata().unwrap().file_type();
+            let Some(kind) = still_there(path.symlink_metadata()).map(|found| found.file_type()) else { continue };
             if shown.starts_with(".vaultfs-") {
                 continue;
             }
@@ -193,9 +200,11 @@ pub(crate) fn tree(root: &Path) -> std::collections::BTreeMap<String, Vec<u8>> {
                 into.insert(format!("{shown}/"), Vec::new());
                 collect(root, &path, into);
             } else if kind.is_symlink() {
-                into.insert(shown, std::fs::read_link(&path).unwrap().into_os_string().into_encoded_bytes());
+                let target =
+                    still_there(std::fs::read_link(&path)).map(|target| target.into_os_string().into_encoded_bytes());
+                into.extend(target.map(|target| (shown, target)));
             } else {
-                into.insert(shown, std::fs::read(&path).unwrap());
+                into.extend(still_there(std::fs::read(&path)).map(|bytes| (shown, bytes)));
             }
         }
     }

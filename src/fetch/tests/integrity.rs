@@ -137,7 +137,9 @@ async fn on_a_full_disk_readers_are_served_from_memory_and_nobody_else() {
     let version = unhashed("take.wav", 64 * MIB);
     assert_eq!(world.fetcher.hydrate(&version, Urgency::Background, &|_| {}).await, Err(FetchError::NoSpace));
     assert_eq!(*world.store.file(&version).held.lock().unwrap(), []);
-    // A reader who joins what somebody fetches in the background is a reader all the same.
+    // A reader who joins what somebody fetches in the background is a reader all the same. Another file: parts of the first may still be on
+    // their way.
+    let version = unhashed("other.wav", 64 * MIB);
     let range = ByteRange::at(MIB, 10);
     let (_background, stored) = world.request(&version, range, 0, Urgency::Background);
     let (_demand, read) = world.request(&version, range, 1, Urgency::Demand);
