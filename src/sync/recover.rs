@@ -89,11 +89,7 @@ impl Engine {
     /// Collects staged bytes whose node was deleted or got other content, once nobody has them open any more.
     pub(super) async fn collect(&self) -> Result<()> {
         self.sweep()?;
-        for row in self.catalog.read(|view| view.all_staged())? {
-            let local = self.catalog.read(|view| view.local(row.node))?;
-            if local.is_some_and(|local| is_content_of(&local, row.id)) {
-                continue;
-            }
+        for row in self.catalog.read(|view| view.unowned_staged())? {
             match self.content.staged(row.id) {
                 Ok(file) if self.content.record(row.id)?.is_some() => {
                     if let Err(error) = self.complete(&file).await {

@@ -36,7 +36,8 @@ fn the_limit_of_unsent_edits_is_set_met_explained_and_raised_without_a_restart()
     device.ok("config set staging.max_bytes 8MiB");
     assert_eq!(write(&mountpoint.join("two"), 2), None);
     assert_eq!(device.ok("status --short").out, "paused\n");
-    assert!(device.ok("doctor --vault Work").out.contains("ok      Work: space: "));
+    // Not by its exit status: it also tells of the dead mounts of others, and other tests have some.
+    assert!(device.run("doctor --vault Work").out.contains("ok      Work: space: "));
     // A limit for one vault only, back to what holds for all, and one that makes no sense.
     device.ok("config set staging.max_bytes 1MiB --vault Work");
     assert_eq!(write(&mountpoint.join("more"), 1), Some(28));

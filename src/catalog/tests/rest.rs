@@ -42,6 +42,44 @@ fn staged_rows_outlive_their_local_row_and_keep_the_node() {
 }
 
 #[test]
+fn staged_bytes_that_change_hands_are_never_nobodys() {
+    const TIMES: usize = 500;
+    let (_fixture, catalog) = Fixture::catalog();
+    let (new, old, staged) = write(&catalog, |txn| {
+        let (new, old) = (add_file(txn, ROOT, "new")?, add_file(txn, ROOT, "old")?);
+        let staged = staged_row(new.node);
+        txn.put_staged(&staged)?;
+        Ok((new, old, staged))
+    })
+    .unwrap();
+    let unowned = || catalog.read(|view| view.unowned_staged()).unwrap().len();
+    let give = |from: &LocalRow, to: &LocalRow| {
+        write(&catalog, |txn| {
+            txn.set_local_content(from.node, &from.content, &from.attr)?;
+            txn.put_staged(&StagedRow { node: to.node, ..staged.clone() })?;
+            let content = LocalContent::Staged { staged: staged.id, based_on: None };
+            txn.set_local_content(to.node, &content, &to.attr)
+        })
+        .unwrap();
+    };
+    assert_eq!(unowned(), 1);
+    give(&old, &new);
+    std::thread::scope(|scope| {
+        let giver = scope.spawn(|| {
+            for _ in 0..TIMES {
+                give(&new, &old);
+                give(&old, &new);
+            }
+        });
+        while !giver.is_finished() {
+            assert_eq!(unowned(), 0);
+        }
+    });
+    write(&catalog, |txn| txn.remove_local(new.node)).unwrap();
+    assert_eq!(unowned(), 1, "nobody has what a deleted file had");
+}
+
+#[test]
 fn certainty_ends_with_its_age() {
     let (_fixture, catalog) = Fixture::catalog();
     let id = |text: &str| RemoteId(text.to_owned());
