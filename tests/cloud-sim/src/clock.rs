@@ -50,12 +50,6 @@ impl Clock {
             }
         }
     }
-
-    /// Waits for a length of the service's time.
-    pub(crate) async fn sleep(&self, length: Duration) {
-        let length = SignedDuration::try_from(length).unwrap_or(SignedDuration::MAX);
-        self.sleep_until(self.now().saturating_add(length).unwrap_or(Timestamp::MAX)).await;
-    }
 }
 
 /// `2026-11-22T01:02:03Z`, the only form of time on the wire.
@@ -92,7 +86,7 @@ mod tests {
         let clock = Clock::default();
         let waiter = tokio::spawn({
             let clock = clock.clone();
-            async move { clock.sleep(Duration::from_secs(86_400)).await }
+            async move { clock.sleep_until(clock.now() + SignedDuration::from_hours(24)).await }
         });
         tokio::task::yield_now().await;
         clock.advance(Duration::from_secs(86_401));

@@ -2,6 +2,9 @@
 
 mod access;
 mod account;
+mod control;
+mod jobs;
+mod links;
 mod model;
 mod oauth;
 mod quirks;
@@ -121,13 +124,13 @@ impl DropboxSim {
             if options.tls { Some(Authority::for_names(NAMES).map_err(StartError::Certificate)?) } else { None };
         let clock = Clock::default();
         let spill = Spill::new(&options.data.unwrap_or_else(std::env::temp_dir));
-        let dropbox = Arc::new(Dropbox::new(options.seed, clock.clone(), spill));
         let scheme = if options.tls { "https" } else { "http" };
-        dropbox.base_url.get_or_init(|| format!("{scheme}://{address}"));
         let routes =
             routes::ROUTES.iter().map(|route| route.name).chain(["oauth2/token", "oauth2/authorize"]).collect();
         let faults = Faults::new(options.seed, routes);
         let (link, log) = (Link::default(), Log::default());
+        let dropbox = Arc::new(Dropbox::new(options.seed, clock.clone(), spill, faults.clone(), log.clone()));
+        dropbox.base_url.get_or_init(|| format!("{scheme}://{address}"));
         let server = Server {
             service: dropbox.clone(),
             clock,
@@ -192,6 +195,12 @@ impl DropboxSim {
         OAuth { dropbox: self.dropbox.clone() }
     }
 
+    /// Puts an account into a team space: its root is the team's, and its home is a folder there.
+    pub fn join_team(&self, account: &Account) {
+        self.dropbox.world().join_team(&account.id);
+        self.dropbox.announce();
+    }
+
     /// What goes wrong.
     pub fn faults(&self) -> &Faults {
         &self.faults
@@ -214,8 +223,7 @@ impl DropboxSim {
 
     /// All cursors given out so far are answered with `reset`.
     pub fn reset_cursors(&self) {
-        self.dropbox.world().cursor_epoch += 1;
-        self.dropbox.changed.send_modify(|_| {});
+        self.dropbox.reset_cursors();
     }
 
     /// What a move that changes only case does.
@@ -251,6 +259,11 @@ impl DropboxSim {
     /// How many entries a page has when the caller names no limit: 500 unless set.
     pub fn set_page(&self, entries: u64) {
         self.dropbox.quirks().page = entries.max(1);
+    }
+
+    /// How often a job says that it is in progress before it is complete: once unless set.
+    pub fn set_job_polls(&self, polls: u32) {
+        self.dropbox.quirks().job_polls = polls;
     }
 
     /// How far the `Date` header of answers is off.

@@ -40,6 +40,8 @@ pub(crate) struct Quirks {
     pub(crate) longpoll_backoff: Option<u64>,
     /// Entries of a page when the caller names no limit.
     pub(crate) page: u64,
+    /// How often a job says that it is in progress.
+    pub(crate) job_polls: u32,
     /// How far the `Date` header is off.
     pub(crate) date_off: SignedDuration,
     locks: HashMap<NsId, Arc<Mutex<()>>>,
@@ -54,6 +56,7 @@ impl Default for Quirks {
             longpoll_jitter: 90,
             longpoll_backoff: None,
             page: 500,
+            job_polls: 1,
             date_off: SignedDuration::ZERO,
             locks: HashMap::new(),
             windows: HashMap::new(),

@@ -8,6 +8,9 @@ use serde_json::json;
 use tokio::sync::watch;
 
 use super::access::{Access, Caller};
+use super::control;
+use super::jobs::Jobs;
+use super::links::{self, Links};
 use super::model::NsId;
 use super::model::view::View;
 use super::model::world::World;
@@ -21,8 +24,9 @@ use super::wire::{Args, Refusal, nest, refusal, tag};
 use super::{ranges, spoil};
 use crate::clock::Clock;
 use crate::content::Spill;
-use crate::faults::{Failure, Special};
+use crate::faults::{Failure, Faults, Special};
 use crate::http::{Request, Response, Service};
+use crate::log::Log;
 use crate::random::Stream;
 
 /// Longest JSON argument.
@@ -31,11 +35,15 @@ const MOST_ARGUMENT: usize = 4 * 1024 * 1024;
 /// State of the simulated service.
 pub(crate) struct Dropbox {
     pub(crate) clock: Clock,
+    pub(crate) faults: Faults,
+    pub(crate) log: Log,
     pub(crate) random: Stream,
     pub(crate) spill: Spill,
     pub(crate) quirks: Mutex<Quirks>,
     pub(crate) access: Mutex<Access>,
     pub(crate) sessions: Mutex<Sessions>,
+    pub(crate) jobs: Mutex<Jobs>,
+    pub(crate) links: Mutex<Links>,
     pub(crate) base_url: OnceLock<String>,
     world: Mutex<World>,
     /// The number of the last change, for those who wait for one.
@@ -61,13 +69,17 @@ impl Call<'_> {
 }
 
 impl Dropbox {
-    pub(crate) fn new(seed: u64, clock: Clock, spill: Spill) -> Self {
+    pub(crate) fn new(seed: u64, clock: Clock, spill: Spill, faults: Faults, log: Log) -> Self {
         Self {
             clock,
+            faults,
+            log,
             random: Stream::new(seed, "answers"),
             quirks: Mutex::default(),
             access: Mutex::new(Access::new(seed)),
             sessions: Mutex::default(),
+            jobs: Mutex::default(),
+            links: Mutex::default(),
             base_url: OnceLock::new(),
             world: Mutex::new(World::new(seed)),
             spill,
@@ -87,8 +99,22 @@ impl Dropbox {
         self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    pub(crate) fn jobs(&self) -> MutexGuard<'_, Jobs> {
+        self.jobs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn links(&self) -> MutexGuard<'_, Links> {
+        self.links.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     pub(crate) fn quirks(&self) -> MutexGuard<'_, Quirks> {
         self.quirks.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// All cursors given out so far are answered with `reset`.
+    pub(crate) fn reset_cursors(&self) {
+        self.world().cursor_epoch += 1;
+        self.changed.send_modify(|_| {});
     }
 
     /// Tells those who wait that something may have changed.
@@ -120,7 +146,7 @@ impl Dropbox {
                 return Err(Refusal::BadRequest(text.to_owned()));
             }
             let args = self.body_args(request).await?;
-            return routes::longpoll::longpoll(self, args, request.special).await;
+            return routes::longpoll::longpoll(self, args, request.special, request.record.at()).await;
         }
         let caller = self.caller(route, request)?;
         request.record.set_account(&caller.account, &caller.device);
@@ -304,7 +330,14 @@ impl Service for Arc<Dropbox> {
             return match request.path.as_str() {
                 "/oauth2/authorize" => oauth::authorize(self, request).await,
                 "/oauth2/token" => oauth::token(self, request).await,
-                _ => Some(Response::text(StatusCode::NOT_FOUND, "Not found")),
+                path => match (path.strip_prefix("/temporary/"), path.strip_prefix("/_sim/")) {
+                    (Some(link), _) => Some(links::follow(self, link, &request)),
+                    (None, Some(what)) => {
+                        let what = what.to_owned();
+                        control::answer(self, &what, request).await
+                    }
+                    (None, None) => Some(Response::text(StatusCode::NOT_FOUND, "Not found")),
+                },
             };
         };
         match routes::find(name) {

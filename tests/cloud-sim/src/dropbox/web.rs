@@ -6,11 +6,12 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use super::Account;
 use super::model::relocate::{Kind, RelocationError};
 use super::model::view::{Place, View};
 use super::model::world::World;
 use super::model::write::{Author, Mode, Put, WriteError};
-use super::model::{Node, Traits};
+use super::model::{Node, Traits, path};
 use super::service::Dropbox;
 use super::wire::errors::{relocation_error, write_error};
 use crate::content::{Blob, ContentHash};
@@ -168,6 +169,60 @@ impl Web {
         self.with(|world, view| {
             let (from, to) = (existing(world, view, from)?, view.place(world, to));
             world.relocate(view, kind, &from, &to, false, &author)?;
+            Ok(())
+        })
+    }
+
+    /// Shares a folder with others, in whose homes it appears under the same name.
+    pub fn share(&self, path: &str, with: &[&Account]) -> Result<(), Refused> {
+        self.with(|world, view| {
+            let place = existing(world, view, path)?;
+            let inside = world.share(&place).ok_or_else(|| Refused::NotFound(path.to_owned()))?;
+            for account in with {
+                let home = world.account(&account.id).map(|account| account.home);
+                if let Some(home) = home {
+                    world.mount(home, &format!("/{}", path::name(&place.display)), inside);
+                }
+            }
+            Ok(())
+        })
+    }
+
+    /// Ends the sharing of a folder.
+    pub fn unshare(&self, path: &str) -> Result<(), Refused> {
+        self.with(|world, view| {
+            let place = existing(world, view, path)?;
+            if world.unshare(&place) { Ok(()) } else { Err(Refused::NotFound(path.to_owned())) }
+        })
+    }
+
+    /// Brings an earlier revision of a path back.
+    pub fn restore(&self, path: &str, rev: &str) -> Result<String, Refused> {
+        let author = self.author();
+        self.with(|world, view| {
+            let place = view.place(world, path);
+            let place = world.restore(view, &place, rev, &author)?;
+            Ok(self::rev(world, &place))
+        })
+    }
+
+    /// Makes so many empty files in a folder, named by number, for tests of long listings.
+    pub fn write_many(&self, folder: &str, count: u64) -> Result<(), Refused> {
+        let author = self.author();
+        let blob = Arc::new(Blob::from_bytes(&self.dropbox.spill, b"")?);
+        self.with(|world, view| {
+            for number in 0..count {
+                let place = view.place(world, &format!("{folder}/file {number:07}.json"));
+                let put = Put {
+                    mode: Mode::Overwrite,
+                    autorename: false,
+                    strict_conflict: false,
+                    client_modified: None,
+                    blob: blob.clone(),
+                    traits: Traits::default(),
+                };
+                world.put(view, &place, put, &author)?;
+            }
             Ok(())
         })
     }

@@ -82,6 +82,9 @@ impl Faults {
 
     /// What happens to this request to `route`.
     pub(crate) fn draw(&self, route: &str) -> Option<Fault> {
+        if !self.0.routes.contains(&route) {
+            return None;
+        }
         let mut plan = self.plan();
         if let Some(at) = plan.next.iter().position(|(pattern, _)| matches(pattern, route)) {
             return plan.next.remove(at).map(|(_, fault)| fault);
@@ -98,7 +101,7 @@ impl Faults {
         self.0.random.below(length)
     }
 
-    fn knows(&self, pattern: &str) -> bool {
+    pub(crate) fn knows(&self, pattern: &str) -> bool {
         self.0.routes.iter().any(|route| matches(pattern, route))
     }
 

@@ -73,7 +73,13 @@ pub(super) fn parse(text: &str, is_route: impl Fn(&str) -> bool) -> Result<Vec<(
     Ok(parsed)
 }
 
-/// The fault of a name.
+impl Fault {
+    /// The fault of a name, as in [`Faults::add_spec`](super::Faults::add_spec).
+    pub fn named(name: &str) -> Option<Self> {
+        fault(name)
+    }
+}
+
 fn fault(text: &str) -> Option<Fault> {
     let (name, number) = match text.strip_suffix(')').and_then(|text| text.split_once('(')) {
         Some((name, number)) => (name, Some(number.parse::<u64>().ok()?)),

@@ -61,6 +61,9 @@ impl<S: Service> Server<S> {
     pub(crate) async fn run(self: Arc<Self>, mut listening: Listening) -> io::Result<Infallible> {
         let mut state = self.link.state();
         loop {
+            if *state.borrow() == State::Refusing {
+                listening.listener = None;
+            }
             state.wait_for(|state| *state != State::Refusing).await.map_err(io::Error::other)?;
             let listener = match listening.listener.take() {
                 Some(listener) => TcpListener::from_std(listener)?,
@@ -225,6 +228,7 @@ impl<S: Service> Server<S> {
                 Body::Bytes(bytes) => bytes.truncate(usize::try_from(keep).unwrap_or(usize::MAX)),
                 Body::Range { length, .. } => *length = keep,
             }
+            response.headers.remove(http::header::CONTENT_LENGTH);
         }
         spoil
     }

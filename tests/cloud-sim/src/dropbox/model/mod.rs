@@ -3,6 +3,7 @@
 pub(crate) mod history;
 pub(crate) mod path;
 pub(crate) mod relocate;
+pub(crate) mod share;
 pub(crate) mod tree;
 pub(crate) mod view;
 pub(crate) mod world;

@@ -95,11 +95,18 @@ impl World {
             return *ns;
         }
         let ns = self.new_namespace();
-        self.make_parents(home, &display);
-        let id = self.new_id();
-        self.set(home, path.clone(), display.into(), Node::Folder { id, mounted: Some(ns) });
-        self.ns_mut(home).mounts.insert(path, ns);
+        self.mount(home, &display, ns);
         ns
+    }
+
+    /// Puts an account into the team space, which has a folder for each member's home.
+    pub(crate) fn join_team(&mut self, id: &str) {
+        let known = self.accounts.iter().find(|account| account.root != account.home).map(|account| account.root);
+        let root = known.unwrap_or_else(|| self.new_namespace());
+        let Some(account) = self.accounts.iter_mut().find(|account| &*account.id == id) else { return };
+        account.root = root;
+        let (home, display) = (account.home, format!("/{}", account.display_name()));
+        self.mount(root, &display, home);
     }
 
     pub(crate) fn ns(&self, ns: NsId) -> &Namespace {

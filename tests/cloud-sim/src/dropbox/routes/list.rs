@@ -132,21 +132,19 @@ fn page(call: &Call<'_>, world: &World, mut cursor: ListCursor) -> Answer {
 }
 
 /// Whether an entry of the first listing or of the changes belongs to what the cursor shows.
-fn shows(options: &ListOptions, segment: &Segment, top: bool, at: &str, entry: &Entry, world: &World) -> bool {
+fn shows(options: &ListOptions, segment: &Segment, top: bool, at: &str, entry: &Entry) -> bool {
     let below = at.strip_prefix(&*segment.inner).filter(|below| below.starts_with('/'));
     let itself = options.recursive && top && at == &*segment.inner && !at.is_empty();
     let in_reach = match below {
         Some(below) => options.recursive || (top && !below[1..].contains('/')),
         None => itself,
     };
-    // What was here before a folder was mounted over it is not seen.
-    let covered = world.ns(segment.ns).mounts.keys().any(|mount| at.len() > mount.len() && path::is_within(at, mount));
     let kind = match &entry.node {
         Node::File(file) => options.cloud_documents || file.traits.export_as.is_none(),
         Node::Folder { mounted, .. } => options.mounted || mounted.is_none(),
         Node::Deleted => true,
     };
-    in_reach && kind && !covered
+    in_reach && kind
 }
 
 fn first_listing<'a>(
@@ -172,16 +170,18 @@ fn first_listing<'a>(
             Box::new(ns.children(&segment.inner, resumed))
         };
         let mut last = after.clone();
-        for (path, entry) in itself.into_iter().chain(below) {
+        for (at, entry) in itself.into_iter().chain(below) {
+            // What was here before a folder was mounted over it belongs to changes only.
+            let covered = ns.mounts.keys().any(|mount| at.len() > mount.len() && path::is_within(at, mount));
             let wanted = entry.node.is_live() || options.deleted;
-            if !wanted || !shows(options, segment, index == 0, path, entry, eye.world) {
+            if covered || !wanted || !shows(options, segment, index == 0, at, entry) {
                 continue;
             }
             if entries.len() == limit {
                 return Some((index, last));
             }
-            entries.push(eye.entry(segment.ns, path, entry, Some(&segment.outer), Tagged::Yes));
-            last = path.to_string();
+            entries.push(eye.entry(segment.ns, at, entry, Some(&segment.outer), Tagged::Yes));
+            last = at.to_string();
         }
         after.clear();
         index += 1;
@@ -203,7 +203,7 @@ fn visible_changes<'a>(
             let ns = world.ns(segment.ns);
             let changed = ns.changed_after(since).filter_map(move |(seq, path)| {
                 let (path, entry) = ns.entry(path)?;
-                shows(options, segment, index == 0, path, entry, world).then_some((seq, segment, &**path, entry))
+                shows(options, segment, index == 0, path, entry).then_some((seq, segment, &**path, entry))
             });
             changed.peekable()
         })

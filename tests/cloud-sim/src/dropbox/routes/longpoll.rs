@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
 use serde_json::json;
 
 use super::{Answer, Reply, list};
@@ -9,7 +10,8 @@ use crate::dropbox::service::Dropbox;
 use crate::dropbox::wire::{Args, Refusal};
 use crate::faults::Special;
 
-pub(crate) async fn longpoll(dropbox: &Dropbox, mut args: Args, special: Option<Special>) -> Answer {
+/// Waits for news of a cursor; the time counts from when the request came.
+pub(crate) async fn longpoll(dropbox: &Dropbox, mut args: Args, special: Option<Special>, came: Timestamp) -> Answer {
     let cursor = list::taken(&mut args)?;
     let timeout = args.optional_number("timeout", 30, 480)?.unwrap_or(30);
     args.done()?;
@@ -21,6 +23,7 @@ pub(crate) async fn longpoll(dropbox: &Dropbox, mut args: Args, special: Option<
         (quirks.longpoll_jitter, quirks.longpoll_backoff)
     };
     let wait = Duration::from_secs(timeout + dropbox.random.below(jitter + 1));
+    let until = came.saturating_add(wait).unwrap_or(Timestamp::MAX);
     let mut changed = dropbox.changed.subscribe();
     let news = async {
         loop {
@@ -38,7 +41,7 @@ pub(crate) async fn longpoll(dropbox: &Dropbox, mut args: Args, special: Option<
     };
     let changes = tokio::select! {
         news = news => news?,
-        () = dropbox.clock.sleep(wait) => false,
+        () = dropbox.clock.sleep_until(until) => false,
     };
     Ok(Reply::json(&match backoff {
         Some(seconds) => json!({ "changes": changes, "backoff": seconds }),

@@ -1,13 +1,18 @@
 //! The routes: how each is called, what it needs, and who answers it.
 
+pub(crate) mod batches;
 pub(crate) mod delete;
 pub(crate) mod download;
+pub(crate) mod extras;
 pub(crate) mod folders;
 pub(crate) mod list;
+pub(crate) mod locks;
 pub(crate) mod longpoll;
 pub(crate) mod lookup;
 pub(crate) mod metadata;
 pub(crate) mod relocate;
+pub(crate) mod revisions;
+pub(crate) mod search;
 pub(crate) mod sessions;
 pub(crate) mod upload;
 pub(crate) mod users;
@@ -103,6 +108,10 @@ pub(crate) static ROUTES: &[Route] = &[
     reads("files/upload_session/append_batch", WRITE, Style::Upload(sessions::append_batch)),
     commits("files/upload_session/finish", Style::Upload(sessions::finish)),
     commits("files/upload_session/finish_batch_v2", Style::Rpc(sessions::finish_batch)),
+    commits("files/upload_session/finish_batch", Style::Rpc(batches::finish)),
+    reads("files/upload_session/finish_batch/check", WRITE, Style::Rpc(batches::check_finish)),
+    reads("files/list_revisions", METADATA, Style::Rpc(revisions::list)),
+    commits("files/restore", Style::Rpc(revisions::restore)),
     commits("files/create_folder", Style::Rpc(folders::create_v1)),
     commits("files/create_folder_v2", Style::Rpc(folders::create)),
     commits("files/delete", Style::Rpc(delete::delete_v1)),
@@ -111,6 +120,31 @@ pub(crate) static ROUTES: &[Route] = &[
     commits("files/move_v2", Style::Rpc(relocate::move_v2)),
     commits("files/copy", Style::Rpc(relocate::copy_v1)),
     commits("files/copy_v2", Style::Rpc(relocate::copy_v2)),
+    commits("files/create_folder_batch", Style::Rpc(batches::create_folders)),
+    reads("files/create_folder_batch/check", WRITE, Style::Rpc(batches::check_create_folders)),
+    commits("files/delete_batch", Style::Rpc(batches::delete)),
+    reads("files/delete_batch/check", WRITE, Style::Rpc(batches::check_delete)),
+    commits("files/move_batch", Style::Rpc(batches::move_v1)),
+    reads("files/move_batch/check", WRITE, Style::Rpc(batches::check_move_v1)),
+    commits("files/move_batch_v2", Style::Rpc(batches::move_v2)),
+    reads("files/move_batch/check_v2", WRITE, Style::Rpc(batches::check_move_v2)),
+    commits("files/copy_batch", Style::Rpc(batches::copy_v1)),
+    reads("files/copy_batch/check", WRITE, Style::Rpc(batches::check_copy_v1)),
+    commits("files/copy_batch_v2", Style::Rpc(batches::copy_v2)),
+    reads("files/copy_batch/check_v2", WRITE, Style::Rpc(batches::check_copy_v2)),
+    reads("files/lock_file_batch", WRITE, Style::Rpc(locks::lock)),
+    reads("files/unlock_file_batch", WRITE, Style::Rpc(locks::unlock)),
+    reads("files/get_file_lock_batch", READ, Style::Rpc(locks::get)),
+    reads("files/search_v2", METADATA, Style::Rpc(search::search)),
+    reads("files/search/continue_v2", METADATA, Style::Rpc(search::search_continue)),
+    reads("files/get_temporary_link", READ, Style::Rpc(extras::temporary_link)),
+    reads("files/export", READ, Style::Download(extras::export)),
+    reads("files/get_preview", READ, Style::Download(extras::preview)),
+    reads("files/get_thumbnail", READ, Style::Download(extras::thumbnail)),
+    reads("files/get_thumbnail_v2", READ, Style::Download(extras::thumbnail_v2)),
+    reads("files/get_thumbnail_batch", READ, Style::Rpc(extras::thumbnail_batch)),
+    reads("users/get_account", "sharing.read", Style::Rpc(users::account)),
+    reads("users/features/get_values", ACCOUNT, Style::Rpc(users::features)),
     reads("users/get_current_account", ACCOUNT, Style::Void(users::current_account)),
     reads("users/get_space_usage", ACCOUNT, Style::Void(users::space_usage)),
     reads("auth/token/revoke", "", Style::Void(users::revoke)),

@@ -24,18 +24,10 @@ pub(crate) fn root_info(account: &Account) -> Value {
 pub(crate) fn current_account(call: &Call<'_>) -> Answer {
     let world = call.world();
     let account = world.account(&call.caller.account).ok_or_else(|| Refusal::Auth(tag("invalid_access_token")))?;
-    let initials: String =
-        [&account.given_name, &account.surname].into_iter().filter_map(|name| name.chars().next()).collect();
     let team = account.root != account.home;
     let mut full = json!({
         "account_id": *account.id,
-        "name": {
-            "given_name": account.given_name,
-            "surname": account.surname,
-            "familiar_name": account.given_name,
-            "display_name": account.display_name(),
-            "abbreviated_name": initials,
-        },
+        "name": name(account),
         "email": account.email,
         "email_verified": true,
         "disabled": account.disabled,
@@ -73,6 +65,49 @@ pub(crate) fn space_usage(call: &Call<'_>) -> Answer {
 pub(crate) fn revoke(call: &Call<'_>) -> Answer {
     call.dropbox.access().grants[call.caller.grant].revoked = true;
     Ok(Reply::null())
+}
+
+/// What anybody may know of another account.
+pub(crate) fn account(call: &Call<'_>, mut args: Args) -> Answer {
+    let id = args.string("account_id")?;
+    if id.chars().count() != 40 {
+        return Err(args.error("account_id", "'account_id' must be 40 characters"));
+    }
+    args.done()?;
+    let world = call.world();
+    let account = world.account(&id).ok_or_else(|| Refusal::tag("no_account"))?;
+    Ok(Reply::json(&json!({
+        "account_id": *account.id,
+        "name": name(account),
+        "email": account.email,
+        "email_verified": true,
+        "disabled": account.disabled,
+        "is_teammate": false,
+    })))
+}
+
+/// Features of the account, of those that were asked for.
+pub(crate) fn features(_call: &Call<'_>, mut args: Args) -> Answer {
+    let asked = args.objects("features", 1, 100)?;
+    args.done()?;
+    let mut values = Vec::new();
+    for mut feature in asked {
+        let tag_name = feature.string(".tag")?;
+        values.push(json!({ ".tag": tag_name, tag_name.as_str(): tag("disabled") }));
+    }
+    Ok(Reply::json(&json!({ "values": values })))
+}
+
+fn name(account: &Account) -> Value {
+    let initials: String =
+        [&account.given_name, &account.surname].into_iter().filter_map(|name| name.chars().next()).collect();
+    json!({
+        "given_name": account.given_name,
+        "surname": account.surname,
+        "familiar_name": account.given_name,
+        "display_name": account.display_name(),
+        "abbreviated_name": initials,
+    })
 }
 
 pub(crate) fn check(_call: &Call<'_>, mut args: Args) -> Answer {

@@ -188,6 +188,23 @@ impl Args {
         each.collect()
     }
 
+    pub(crate) fn strings(&mut self, field: &str, least: usize, most: usize) -> Taken<Vec<String>> {
+        let items = self.list(field, least, most)?;
+        let each = items.into_iter().map(|item| {
+            if let Value::String(text) = item { Ok(text) } else { Err(self.expected(field, "string", &item)) }
+        });
+        each.collect()
+    }
+
+    /// A list of strings that may be left out.
+    pub(crate) fn optional_strings(&mut self, field: &str, most: usize) -> Taken<Vec<String>> {
+        if self.fields.get(field).is_none_or(Value::is_null) {
+            self.take(field);
+            return Ok(Vec::new());
+        }
+        self.strings(field, 0, most)
+    }
+
     /// A union: `"tag"` for a member that is void, else an object with `.tag`.
     pub(crate) fn union(&mut self, field: &str) -> Taken<Option<Member>> {
         let at = format!("{}: {field}", self.at);
