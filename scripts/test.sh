@@ -3,7 +3,7 @@
 # kills among them), and the public file system suites.
 #
 #   scripts/test.sh             lint unit macos conformance
-#   scripts/test.sh STAGE ...   only these; also: simulate kill
+#   scripts/test.sh STAGE ...   only these; also: clients simulate kill
 #
 # macos compiles and lints for the Apple targets; the first time it downloads a compiler for them (140 MB) and builds for some
 # minutes. It needs Debian 12 on x86-64 and is passed over elsewhere. The further stages are longer runs.
@@ -37,13 +37,15 @@ stage_simulate() {
   scripts/simulate.sh engine --seeds 150
 }
 stage_conformance() { need_fuse; scripts/conformance.sh; }
+# Third-party programs against the simulator.
+stage_clients() { scripts/clients.sh; }
 stage_kill() { need_fuse; scripts/killloop.sh 30; }
 
 need_build
 stages=("$@")
 [ ${#stages[@]} -gt 0 ] || stages=(lint unit macos conformance)
 for stage in "${stages[@]}"; do
-  declare -F "stage_$stage" >/dev/null || die "unknown stage: $stage" "one of: lint unit macos simulate conformance kill"
+  declare -F "stage_$stage" >/dev/null || die "unknown stage: $stage" "one of: lint unit clients macos simulate conformance kill"
   started=$SECONDS
   say "== $stage"
   "stage_$stage"
