@@ -1,5 +1,7 @@
 //! Between the kernel's vocabulary and the core's.
 
+use std::time::SystemTime;
+
 use fuser::{Errno, FileAttr, FileType, INodeNo, TimeOrNow};
 
 use crate::types::{InodeNo, NodeKind, Timestamp};
@@ -75,10 +77,10 @@ pub(super) fn negative_attr() -> FileAttr {
         ino: INodeNo(0),
         size: 0,
         blocks: 0,
-        atime: std::time::SystemTime::UNIX_EPOCH,
-        mtime: std::time::SystemTime::UNIX_EPOCH,
-        ctime: std::time::SystemTime::UNIX_EPOCH,
-        crtime: std::time::SystemTime::UNIX_EPOCH,
+        atime: SystemTime::UNIX_EPOCH,
+        mtime: SystemTime::UNIX_EPOCH,
+        ctime: SystemTime::UNIX_EPOCH,
+        crtime: SystemTime::UNIX_EPOCH,
         kind: FileType::RegularFile,
         perm: 0,
         nlink: 0,
@@ -92,7 +94,18 @@ pub(super) fn negative_attr() -> FileAttr {
 
 pub(super) fn set_time(time: TimeOrNow) -> SetTime {
     match time {
-        TimeOrNow::SpecificTime(time) => SetTime::To(Timestamp::from_system(time)),
+        TimeOrNow::SpecificTime(time) => SetTime::To(timestamp(time)),
         TimeOrNow::Now => SetTime::Now,
+    }
+}
+
+/// What the kernel has sent. It counts nanoseconds forward from whole seconds; fuser 0.18 subtracts them from those before 1970.
+fn timestamp(time: SystemTime) -> Timestamp {
+    match time.duration_since(SystemTime::UNIX_EPOCH) {
+        Ok(_) => Timestamp::from_system(time),
+        Err(before) => {
+            let (seconds, nanos) = (before.duration().as_secs(), before.duration().subsec_nanos());
+            Timestamp::from_parts(i64::try_from(seconds).map_or(i64::MIN, |seconds| -seconds), i64::from(nanos))
+        }
     }
 }

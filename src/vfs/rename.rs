@@ -72,9 +72,7 @@ impl VaultFs {
             self.adopt_open_file(adopted);
         }
         for (ino, ctime) in outcome.restamped {
-            if let Some(file) = super::arc_file(&self.open, ino) {
-                file.write().attr.ctime = ctime;
-            }
+            self.stamp_open_file(ino, ctime);
         }
         drop(namespace);
         for node in outcome.moved {

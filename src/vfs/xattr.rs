@@ -1,8 +1,8 @@
 //! Extended attributes. `user.*` are kept on this machine with the inode; `user.vaultfs.*` are read-only answers about the file.
 
-use super::{FsError, Result, VaultFs};
-use crate::catalog::{LocalContent, LocalRow, Version};
-use crate::types::{InodeNo, NodeKind};
+use super::{FsError, Result, VaultFs, arc_file};
+use crate::catalog::{LocalContent, LocalRow, Txn, Version};
+use crate::types::{InodeNo, NodeKind, Timestamp};
 
 /// What must be true for a set.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -51,8 +51,8 @@ impl VaultFs {
         if name.len() > MAX_NAME_BYTES || value.len() > MAX_VALUE_BYTES {
             return Err(FsError::BufferTooSmall);
         }
-        self.parts.catalog.write(|txn| {
-            let mut row = txn.local_by_ino(ino)?.ok_or(FsError::NotFound)?;
+        let changed = self.parts.catalog.write(|txn| {
+            let row = txn.local_by_ino(ino)?.ok_or(FsError::NotFound)?;
             let exists = txn.xattr(ino, name)?.is_some();
             match (mode, exists) {
                 (XattrMode::Create, true) => return Err(FsError::Exists),
@@ -60,16 +60,38 @@ impl VaultFs {
                 (XattrMode::Set, _) | (XattrMode::Create, false) | (XattrMode::Replace, true) => {}
             }
             txn.set_xattr(ino, name, value)?;
-            row.attr.ctime = txn.now();
-            txn.set_local_attr(row.node, &row.attr)?;
-            Ok(())
-        })
+            Self::stamp(txn, row)
+        })?;
+        self.stamp_open_file(ino, changed);
+        Ok(())
     }
 
     /// Removes an attribute.
     pub fn remove_xattr(&self, ino: InodeNo, name: &[u8]) -> Result<()> {
         Self::check_settable(name)?;
-        self.parts.catalog.write(|txn| if txn.remove_xattr(ino, name)? { Ok(()) } else { Err(FsError::NoAttribute) })
+        let changed = self.parts.catalog.write(|txn| {
+            let row = txn.local_by_ino(ino)?.ok_or(FsError::NotFound)?;
+            if !txn.remove_xattr(ino, name)? {
+                return Err(FsError::NoAttribute);
+            }
+            Self::stamp(txn, row)
+        })?;
+        self.stamp_open_file(ino, changed);
+        Ok(())
+    }
+
+    /// An attribute changed: so did the inode.
+    fn stamp(txn: &Txn<'_>, mut row: LocalRow) -> Result<Timestamp> {
+        row.attr.ctime = txn.now();
+        txn.set_local_attr(row.node, &row.attr)?;
+        Ok(row.attr.ctime)
+    }
+
+    /// Tells an open file of a change of its inode, so that it does not store the old time over it.
+    pub(super) fn stamp_open_file(&self, ino: InodeNo, changed: Timestamp) {
+        if let Some(file) = arc_file(&self.open, ino) {
+            file.write().attr.ctime = changed;
+        }
     }
 
     fn check_settable(name: &[u8]) -> Result<()> {

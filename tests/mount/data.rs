@@ -3,7 +3,6 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
-use std::process::Command;
 
 use crate::support::{Device, eventually};
 use crate::system;
@@ -91,45 +90,6 @@ fn a_file_that_nobody_has_open_is_cut_by_its_path_and_sent() {
 }
 
 #[test]
-fn appends_of_several_processes_lose_no_line() {
-    let device = Device::new("data");
-    let log = device.mount_local(&device.path("remote")).join("log");
-    let writers: Vec<_> = (0..4)
-        .map(|writer| {
-            let script =
-                format!("for i in $(seq 200); do echo \"writer {writer} line $i\" >> '{}'; done", log.display());
-            Command::new("sh").arg("-c").arg(script).spawn().unwrap()
-        })
-        .collect();
-    for mut writer in writers {
-        assert!(writer.wait().unwrap().success());
-    }
-    let text = fs::read_to_string(&log).unwrap();
-    let mut lines: Vec<&str> = text.lines().collect();
-    lines.sort_unstable();
-    lines.dedup();
-    assert_eq!(lines.len(), 800);
-    assert!(lines.iter().all(|line| line.starts_with("writer ")), "a line was torn");
-}
-
-#[test]
-fn stores_through_a_mapping_reach_the_file_the_provider_and_mtime() {
-    let device = Device::new("data");
-    let remote = device.path("remote");
-    let path = device.mount_local(&remote).join("samples");
-    fs::write(&path, vec![b'.'; 10_000]).unwrap();
-    device.wait_synced();
-    let before = fs::metadata(&path).unwrap().modified().unwrap();
-    let file = OpenOptions::new().read(true).write(true).open(&path).unwrap();
-    system::change_by_mapping(&file, 10_000, |bytes| bytes[5_000..5_003].copy_from_slice(b"abc"));
-    drop(file);
-    assert_eq!(&fs::read(&path).unwrap()[4_999..5_004], b".abc.");
-    eventually("the mapping's stores move mtime", || fs::metadata(&path).unwrap().modified().unwrap() > before);
-    device.wait_synced();
-    eventually("the mapping's stores reach the provider", || fs::read(remote.join("samples")).unwrap()[5_000] == b'a');
-}
-
-#[test]
 fn holes_read_as_zero_and_stay_cheap() {
     let device = Device::new("data");
     let path = device.mount_local(&device.path("remote")).join("sparse");
@@ -147,22 +107,6 @@ fn holes_read_as_zero_and_stay_cheap() {
 }
 
 #[test]
-fn space_is_reserved_and_holes_are_punched_or_refused_at_once() {
-    let device = Device::new("data");
-    let path = device.mount_local(&device.path("remote")).join("reserved");
-    fs::write(&path, vec![7; 300_000]).unwrap();
-    let file = OpenOptions::new().read(true).write(true).open(&path).unwrap();
-    system::fallocate(&file, 0, 0, 400_000).unwrap();
-    assert_eq!(file.metadata().unwrap().len(), 400_000);
-    system::fallocate(&file, libc::FALLOC_FL_PUNCH_HOLE | libc::FALLOC_FL_KEEP_SIZE, 100_000, 100_000).unwrap();
-    let bytes = fs::read(&path).unwrap();
-    assert!(bytes[..100_000].iter().all(|b| *b == 7) && bytes[100_000..200_000].iter().all(|b| *b == 0));
-    assert!(bytes[200_000..300_000].iter().all(|b| *b == 7) && bytes[300_000..].iter().all(|b| *b == 0));
-    let refused = system::fallocate(&file, libc::FALLOC_FL_COLLAPSE_RANGE, 0, 65_536).unwrap_err();
-    assert_eq!(refused.raw_os_error(), Some(libc::EOPNOTSUPP));
-}
-
-#[test]
 fn direct_io_and_synchronous_writes_work() {
     let device = Device::new("data");
     let mnt = device.mount_local(&device.path("remote"));
@@ -177,20 +121,4 @@ fn direct_io_and_synchronous_writes_work() {
         file.sync_all().unwrap();
         assert_eq!(fs::read(&path).unwrap(), vec![b'x'; 4096]);
     }
-}
-
-#[test]
-fn locks_are_kept_between_handles() {
-    let device = Device::new("data");
-    let path = device.mount_local(&device.path("remote")).join("case.odt");
-    fs::write(&path, "text").unwrap();
-    let open = || OpenOptions::new().read(true).write(true).open(&path).unwrap();
-    let (first, second) = (open(), open());
-    system::lock(&first, libc::F_WRLCK).unwrap();
-    assert_eq!(system::lock(&second, libc::F_WRLCK).unwrap_err().raw_os_error(), Some(libc::EAGAIN));
-    drop(first);
-    system::lock(&second, libc::F_WRLCK).unwrap();
-    let third = open();
-    second.lock().unwrap();
-    assert!(third.try_lock().is_err(), "flock is not shared with record locks but between handles");
 }

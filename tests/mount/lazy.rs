@@ -139,3 +139,33 @@ fn pinned_is_here_evicted_is_not_and_comes_back_equal() {
     assert!(fs::read(&take).unwrap() == bytes, "wrong bytes after they were dropped");
     assert_eq!(hydrated(&device, &take), LARGE);
 }
+
+#[test]
+fn bytes_that_are_not_here_are_data_and_no_hole() {
+    let device = Device::new("lazy");
+    let (mnt, bytes) = far(&device);
+    let take = mnt.join("audio/take.wav");
+    device.ok(["queue", "pause"]);
+    let file = fs::OpenOptions::new().read(true).write(true).open(&take).unwrap();
+    let (start, end) = (0, i64::try_from(LARGE).unwrap());
+    let seek = |offset, whence| system::seek(&file, offset, whence);
+    assert_eq!((seek(start, libc::SEEK_DATA).unwrap(), seek(start, libc::SEEK_HOLE).unwrap()), (start, end));
+    // Written in part, and grown: the middle is still at the provider.
+    file.write_all_at(b"a splice", 5 * MIB).unwrap();
+    file.set_len(LARGE + 4 * MIB).unwrap();
+    for at in [0, 5 * MIB, 30 * MIB, LARGE - 1] {
+        let at = i64::try_from(at).unwrap();
+        assert_eq!(seek(at, libc::SEEK_DATA).unwrap(), at, "there is data at {at}");
+    }
+    assert!(seek(start, libc::SEEK_HOLE).unwrap() >= end, "no hole before the old end");
+    let past = seek(end + 4 * (1 << 20), libc::SEEK_DATA).unwrap_err();
+    assert_eq!(past.raw_os_error(), Some(libc::ENXIO));
+    // What copies around holes takes every byte along.
+    let copy = device.path("config").join("copy");
+    let copied = std::process::Command::new("cp").arg("--sparse=always").args([&take, &copy]).status().unwrap();
+    assert!(copied.success());
+    let copy = fs::read(copy).unwrap();
+    let splice = usize::try_from(5 * MIB).unwrap();
+    assert!(copy[..splice] == bytes[..splice] && copy[splice + 8..bytes.len()] == bytes[splice + 8..]);
+    assert!(&copy[splice..splice + 8] == b"a splice" && copy[bytes.len()..].iter().all(|byte| *byte == 0));
+}

@@ -11,11 +11,14 @@
 #[allow(dead_code, reason = "each test binary uses its part of the harness")]
 mod support;
 
+mod attributes;
 mod data;
 mod devices;
 mod full_disk;
 mod lazy;
 mod lifecycle;
+mod locks;
+mod maps;
 mod names;
 mod programs;
 mod saves;
