@@ -157,6 +157,12 @@ impl Index {
         }
     }
 
+    /// Within [`Index::batch`]: keeps what was done so far, whatever becomes of the rest. A transaction larger than the page cache
+    /// writes the same pages again and again.
+    pub(super) fn keep_so_far(&mut self) -> Result<()> {
+        self.connection.execute_batch("COMMIT; BEGIN IMMEDIATE")
+    }
+
     fn next_seq(&mut self) -> i64 {
         self.seq += 1;
         self.seq

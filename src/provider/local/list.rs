@@ -190,7 +190,12 @@ impl<'a> Scan<'a> {
                 return Ok(());
             }
         };
+        let mut started = Instant::now();
         for (name, stat) in found {
+            if started.elapsed() > SLICE {
+                index.keep_so_far()?;
+                started = Instant::now();
+            }
             match known.remove(&name) {
                 Some(mut row) if (row.stat.ident, row.stat.kind) == (stat.ident, stat.kind) => {
                     Local::take_in(index, &mut row, &stat, false)?;
