@@ -4,6 +4,7 @@
 
 use std::time::Duration;
 
+use super::schedule::Schedule;
 pub use super::sign_in::SecretPlace;
 use super::sign_in::{BUILT_IN_APP_KEY, app_key, base_url, ports, secret_place, shown_ports};
 use super::value::{RawValue, ValueError, format_duration, format_size, within};
@@ -84,6 +85,8 @@ pub struct BandwidthSettings {
     pub down: u64,
     /// Whether reads that somebody waits for are slowed too.
     pub limit_demand: bool,
+    /// Other limits at certain times.
+    pub schedule: Schedule,
 }
 
 /// Replaced and deleted versions.
@@ -252,6 +255,9 @@ pub const SETTINGS: &[Setting] = &[
     setting!("bandwidth.limit_demand", "VAULTFS_BANDWIDTH_LIMIT_DEMAND", "false", Live, Switch,
         "whether the download limit also slows reads that a program waits for",
         bandwidth.limit_demand = |raw| raw.switch(), |on| on.to_string()),
+    setting!("bandwidth.schedule", "VAULTFS_BANDWIDTH_SCHEDULE", "none", Live, Text,
+        "other limits at certain local times, such as \"mon-fri 08:00-18:00 up 512 KiB down 2 MiB; sat,sun 10:00-12:00 down 0\"",
+        bandwidth.schedule = |raw| Schedule::parse(raw.text()?), |schedule| schedule.to_string()),
     setting!("history.keep_days", "VAULTFS_HISTORY_KEEP_DAYS", "30", Live, Number,
         "replaced and deleted versions are kept at least this many days",
         history.keep_days = |raw| raw.number(0..=36_500), |days| days.to_string()),
@@ -309,7 +315,7 @@ impl Settings {
                 delete_guard_percent: 0,
             },
             fetch: FetchSettings { timeout: Duration::ZERO, parallel: 0 },
-            bandwidth: BandwidthSettings { up: 0, down: 0, limit_demand: false },
+            bandwidth: BandwidthSettings { up: 0, down: 0, limit_demand: false, schedule: Schedule::default() },
             history: HistorySettings { keep_days: 0, keep_versions: 0 },
             secrets: SecretSettings { store: SecretPlace::Automatic },
             dropbox: DropboxSettings { app_key: String::new(), base_url: String::new(), redirect_ports: Vec::new() },

@@ -20,6 +20,7 @@ fn each_row_stores_its_own_field() {
             "device_name" => "laptop",
             "log.level" => "warn,vaultfs::sync=debug",
             "sync.auto" => "false",
+            "bandwidth.schedule" => "daily 08:00-18:00 up 3 MiB",
             "secrets.store" => "file",
             "dropbox.base_url" => "https://gateway.example/dropbox",
             "dropbox.redirect_ports" => "1024, 0",

@@ -18,6 +18,7 @@ mod promote;
 mod record;
 mod request;
 mod scan;
+mod set_aside;
 mod space;
 mod staged;
 mod staged_holes;

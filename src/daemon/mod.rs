@@ -7,12 +7,15 @@
 //!
 //! `vault` is the only file that knows every module.
 
+mod aside;
+mod bandwidth;
 mod blocking;
 mod housekeeping;
 pub mod lockfile;
 mod mount_set;
 pub mod mounts;
 mod news;
+mod pins;
 mod plugs;
 mod problems;
 mod run;
@@ -21,7 +24,10 @@ mod settings;
 pub mod signals;
 mod space;
 pub mod supervisor;
+mod syncing;
 pub mod tasks;
+#[cfg(test)]
+mod test_world;
 mod vault;
 mod vault_set;
 

@@ -1,14 +1,22 @@
 //! The settings while the daemon runs. Who changes the file tells the daemon to read it again; what can change while vaults are open
-//! then holds for them at once, the rest for what is opened later.
+//! then holds for them at once, the rest for what is opened later. And the settings as the parts of a vault take them.
 
 use std::sync::{Arc, PoisonError, RwLock};
 
 use super::blocking::blocking;
 use super::{Daemon, problems};
 use crate::config::{Config, ConfigFile, Environment, Layers, Settings};
+use crate::content::Budget;
 use crate::control::protocol::{Changed, Problem};
 use crate::control::service::Reply;
+use crate::fetch::FetchConfig;
+use crate::provider::Bandwidth;
+use crate::sync::EngineConfig;
+use crate::sys::process;
 use crate::types::VaultId;
+
+/// So much of the cache stays on a disk that is nearly full, so that files can be read.
+const WORKING_SET_BYTES: u64 = 64 * 1024 * 1024;
 
 /// The settings, and what they are put together from besides the file.
 pub(super) struct LiveConfig {
@@ -59,5 +67,41 @@ impl Daemon {
         }
         tracing::info!(vaults = changed.count, "the settings were read again");
         Ok(changed)
+    }
+}
+
+/// Of the content store.
+pub(super) fn budget(settings: &Settings) -> Budget {
+    Budget {
+        cache_bytes: settings.cache.max_bytes,
+        cache_free_bytes: settings.cache.min_free_bytes,
+        working_set_bytes: WORKING_SET_BYTES,
+        staging_bytes: settings.staging.max_bytes,
+        staging_free_bytes: settings.staging.min_free_bytes,
+    }
+}
+
+/// Of the fetcher.
+pub(super) fn fetch_config(settings: &Settings, bandwidth: &Arc<Bandwidth>) -> FetchConfig {
+    FetchConfig {
+        no_progress: settings.fetch.timeout,
+        max_parallel: settings.fetch.parallel,
+        bandwidth: Arc::clone(bandwidth),
+        ..FetchConfig::default()
+    }
+}
+
+/// Of the engine.
+pub(super) fn engine_config(settings: &Settings, bandwidth: Arc<Bandwidth>) -> EngineConfig {
+    EngineConfig {
+        quiet: settings.sync.quiet,
+        pull_every: settings.sync.pull_interval,
+        uid: process::effective_uid(),
+        gid: process::effective_gid(),
+        guard_nodes: settings.sync.delete_guard_nodes,
+        guard_percent: settings.sync.delete_guard_percent,
+        seed: rand::random(),
+        bandwidth,
+        ..EngineConfig::for_device(settings.device_name.clone())
     }
 }

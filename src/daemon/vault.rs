@@ -9,27 +9,28 @@
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
 use super::Daemon;
 use super::blocking::blocking;
+use super::pins::Pins;
 use super::plugs::EngineLink;
-use super::problems;
-use super::tasks::{Stop, Tasks};
+use super::syncing::Trouble;
+use super::tasks::Tasks;
+use super::{problems, settings};
 use crate::catalog::{Catalog, Opened};
 use crate::config::Settings;
 use crate::content::{Budget, ContentDirs, ContentStore};
 use crate::control::events::EventBus;
 use crate::control::protocol::{ErrorCode, Problem};
-use crate::fetch::{BlockFetcher, FetchConfig};
+use crate::fetch::BlockFetcher;
 use crate::provider::local::{LocalConfig, LocalProvider, MarkerPolicy};
 use crate::provider::{Deadlines, FaultControl, Faulty, Limited, Provider};
 use crate::rules::{RuleSettings, Rules};
-use crate::sync::{Engine, EngineConfig, EngineParts, VaultState, recover};
-use crate::sys::process;
+use crate::sync::{Engine, EngineParts, VaultState, recover};
 use crate::types::{Clock, VaultId};
 use crate::vaults::{ProviderKind, RegistryFile, SimulatedLink, Vault};
 use crate::vfs::{VaultFs, VfsParts};
@@ -46,12 +47,6 @@ const FIRST_LOOK: Duration = Duration::from_secs(10);
 
 /// How long calls of stopped tasks may take to finish.
 const OWNER_GRACE: Duration = Duration::from_secs(5);
-
-/// How long an engine that failed rests.
-const ENGINE_PAUSE: Duration = Duration::from_secs(10);
-
-/// So much of the cache stays on a disk that is nearly full, so that files can be read.
-const WORKING_SET_BYTES: u64 = 64 * 1024 * 1024;
 
 /// Where a vault keeps its files on this machine.
 #[derive(Clone, Debug)]
@@ -90,7 +85,10 @@ pub(super) struct OpenVault {
     pub(super) provider: Arc<dyn Provider>,
     pub(super) fetcher: BlockFetcher,
     pub(super) engine: Arc<Engine>,
+    pub(super) pins: Arc<Pins>,
     pub(super) rules: Arc<Rules>,
+    /// Where damaged things are put.
+    quarantine: PathBuf,
     vfs: Arc<VaultFs>,
     /// It was listed, now or before it was opened: its names are there at once.
     was_listed: AtomicBool,
@@ -98,13 +96,14 @@ pub(super) struct OpenVault {
     settings: watch::Sender<Settings>,
     pub(super) tasks: Tasks,
     /// Why the engine does not run, while it does not.
-    trouble: Arc<Mutex<Option<Problem>>>,
+    pub(super) trouble: Trouble,
     pub(super) events: Arc<EventBus>,
     pub(super) registry: RegistryFile,
 }
 
 /// What is opened on a thread that may wait for the disk.
 struct Stores {
+    quarantine: PathBuf,
     provider: Arc<dyn Provider>,
     catalog: Arc<Catalog>,
     content: Arc<ContentStore>,
@@ -119,25 +118,32 @@ impl OpenVault {
         let settings = daemon.config.for_vault(&vault.name, vault.id);
         let places = Places::of(daemon, vault);
         let (opening, device) = (vault.clone(), settings.device_name.clone());
-        let (clock, budget) = (Arc::clone(&daemon.clock), budget(&settings));
+        let (clock, budget) = (Arc::clone(&daemon.clock), settings::budget(&settings));
         let dirs = places.clone();
         let stores = blocking(move || open_stores(&opening, &dirs, budget, &device, clock)).await?;
         let rules =
             Rules::new(&RuleSettings::default()).map_err(|error| problems::of(ErrorCode::InvalidRequest, &error))?;
-        let open = Arc::new(Self::assemble(daemon, vault, &settings, stores, Arc::new(rules)));
+        let open = Arc::new(Self::assemble(daemon, vault, watch::Sender::new(settings), stores, Arc::new(rules)));
         open.start();
         tracing::info!(vault = %vault.id, "opened");
         Ok(open)
     }
 
-    fn assemble(daemon: &Daemon, vault: &Vault, settings: &Settings, stores: Stores, rules: Arc<Rules>) -> Self {
-        let Stores { provider, catalog, content, paused, offline, was_listed } = stores;
+    fn assemble(
+        daemon: &Daemon,
+        vault: &Vault,
+        settings: watch::Sender<Settings>,
+        stores: Stores,
+        rules: Arc<Rules>,
+    ) -> Self {
+        let Stores { quarantine, provider, catalog, content, paused, offline, was_listed } = stores;
+        let bandwidth = super::bandwidth::follow(&settings.subscribe(), &daemon.clock);
         let link = EngineLink::default();
         let fetcher = BlockFetcher::new(
             Arc::clone(&provider),
             Arc::<ContentStore>::clone(&content),
             Arc::new(link.clone()),
-            fetch_config(settings),
+            settings::fetch_config(&settings.borrow(), &bandwidth),
             tokio::runtime::Handle::current(),
         );
         let capabilities = provider.capabilities();
@@ -162,9 +168,12 @@ impl OpenVault {
                 hydrate: Arc::new(fetcher.clone()),
                 clock: Arc::clone(&daemon.clock),
             },
-            engine_config(settings),
+            settings::engine_config(&settings.borrow(), bandwidth),
         ));
         link.connect(&engine, &vfs);
+        let parallel = settings.borrow().fetch.parallel;
+        let pins =
+            Pins::new(Arc::clone(&catalog), Arc::clone(&content), fetcher.clone(), capabilities.direct, parallel);
         if paused {
             engine.pause();
         }
@@ -178,12 +187,14 @@ impl OpenVault {
             provider,
             fetcher,
             engine,
+            pins: Arc::new(pins),
             rules,
+            quarantine,
             vfs,
             was_listed: AtomicBool::new(was_listed),
-            settings: watch::Sender::new(settings.clone()),
+            settings,
             tasks: Tasks::default(),
-            trouble: Arc::default(),
+            trouble: Trouble::default(),
             events: Arc::clone(&daemon.events),
             registry: daemon.registry.clone(),
         }
@@ -192,13 +203,15 @@ impl OpenVault {
     /// Starts the tasks of the vault. They hold parts of it, never the whole: closing takes it apart.
     fn start(self: &Arc<Self>) {
         if self.settings.borrow().sync.auto {
-            let (engine, trouble) = (Arc::clone(&self.engine), Arc::clone(&self.trouble));
-            self.tasks.spawn("sync", |stop| keep_syncing(engine, trouble, stop));
+            let (name, engine, trouble) = (self.name(), Arc::clone(&self.engine), self.trouble.clone());
+            self.tasks.spawn("sync", |stop| super::syncing::keep(name, engine, trouble, stop));
         }
         let (engine, catalog) = (Arc::clone(&self.engine), Arc::clone(&self.catalog));
         let (events, registry) = (Arc::clone(&self.events), self.registry.clone());
         let (id, name) = (self.id, self.name());
         self.tasks.spawn("news", move |stop| super::news::forward(engine, catalog, events, registry, id, name, stop));
+        let (pins, engine) = (Arc::clone(&self.pins), Arc::clone(&self.engine));
+        self.tasks.spawn("pins", |stop| pins.run(engine, stop));
         let (catalog, content) = (Arc::clone(&self.catalog), Arc::clone(&self.content));
         let settings = self.settings.subscribe();
         self.tasks.spawn("housekeeping", |stop| super::housekeeping::run(catalog, content, settings, stop));
@@ -206,15 +219,19 @@ impl OpenVault {
 
     /// Takes over what can change while a vault is open. Waits for the disk.
     pub(super) fn apply(&self, settings: Settings) -> Result<(), Problem> {
-        let budget = budget(&settings);
+        let budget = settings::budget(&settings);
         self.settings.send_replace(settings);
         self.content.set_budget(budget).map_err(|error| problems::content(&error))
     }
 
     /// What keeps this vault from working and is no matter of a single file.
     pub(super) fn troubles(&self) -> Vec<Problem> {
-        let engine = self.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        engine.into_iter().chain(self.tasks.problems()).chain(self.space_problem()).collect()
+        self.trouble.problem().into_iter().chain(self.tasks.problems()).chain(self.space_problem()).collect()
+    }
+
+    /// What was put aside because it was damaged, and is still there.
+    pub(super) fn put_aside(&self) -> Option<Problem> {
+        super::aside::problem(&self.name(), &self.quarantine)
     }
 
     /// The first time, waits until the names are there: a mount that answers with an empty folder looks like a loss. Bounded,
@@ -303,10 +320,10 @@ impl OpenVault {
         blocking(move || {
             self.vfs.save_all();
             let name = self.name();
-            let Ok(Self { catalog, vfs, engine, fetcher, .. }) = last_owner(self) else {
+            let Ok(Self { catalog, vfs, engine, fetcher, pins, .. }) = last_owner(self) else {
                 return Err(still_used(&name));
             };
-            drop((vfs, engine, fetcher));
+            drop((vfs, engine, fetcher, pins));
             match last_owner(catalog) {
                 Ok(catalog) => catalog.close().map_err(|error| problems::catalog(&name, &error)),
                 Err(catalog) => {
@@ -329,20 +346,6 @@ fn last_owner<T>(mut shared: Arc<T>) -> Result<T, Arc<T>> {
             result => return result,
         };
         std::thread::sleep(Duration::from_millis(2));
-    }
-}
-
-/// Runs the engine. One that fails (a full disk below the catalog) is tried again: nobody looks after a daemon.
-async fn keep_syncing(engine: Arc<Engine>, trouble: Arc<Mutex<Option<Problem>>>, mut stop: Stop) {
-    while let Err(error) = Arc::clone(&engine).run(stop.clone().receiver()).await {
-        let problem = Problem::new(ErrorCode::Io, "syncing has stopped and is tried again").because(&error);
-        tracing::error!(%problem, "the sync engine has stopped");
-        *trouble.lock().unwrap_or_else(PoisonError::into_inner) = Some(problem);
-        tokio::select! {
-            () = stop.requested() => return,
-            () = tokio::time::sleep(ENGINE_PAUSE) => {}
-        }
-        trouble.lock().unwrap_or_else(PoisonError::into_inner).take();
     }
 }
 
@@ -380,7 +383,8 @@ fn open_stores(
         Ok((flag(view.meta(PAUSED_KEY)?)?, flag(view.meta(OFFLINE_KEY)?)?, listed))
     });
     let (paused, offline, was_listed) = known.map_err(|error| in_catalog(&error))?;
-    Ok(Stores { provider, catalog: Arc::new(catalog), content: Arc::new(content), paused, offline, was_listed })
+    let (catalog, content, quarantine) = (Arc::new(catalog), Arc::new(content), places.content().quarantine());
+    Ok(Stores { quarantine, provider, catalog, content, paused, offline, was_listed })
 }
 
 fn open_provider(vault: &Vault, places: &Places) -> Result<Arc<dyn Provider>, Problem> {
@@ -410,31 +414,4 @@ fn behind(local: LocalProvider, link: SimulatedLink) -> Faulty<LocalProvider> {
     control.set_latency(Duration::from_millis(link.latency_ms));
     control.set_bandwidth(link.bytes_per_second);
     Faulty::new(local, control).with_capabilities(|capabilities| capabilities.direct = false)
-}
-
-fn budget(settings: &Settings) -> Budget {
-    Budget {
-        cache_bytes: settings.cache.max_bytes,
-        cache_free_bytes: settings.cache.min_free_bytes,
-        working_set_bytes: WORKING_SET_BYTES,
-        staging_bytes: settings.staging.max_bytes,
-        staging_free_bytes: settings.staging.min_free_bytes,
-    }
-}
-
-fn fetch_config(settings: &Settings) -> FetchConfig {
-    FetchConfig { no_progress: settings.fetch.timeout, max_parallel: settings.fetch.parallel, ..FetchConfig::default() }
-}
-
-fn engine_config(settings: &Settings) -> EngineConfig {
-    EngineConfig {
-        quiet: settings.sync.quiet,
-        pull_every: settings.sync.pull_interval,
-        uid: process::effective_uid(),
-        gid: process::effective_gid(),
-        guard_nodes: settings.sync.delete_guard_nodes,
-        guard_percent: settings.sync.delete_guard_percent,
-        seed: rand::random(),
-        ..EngineConfig::for_device(settings.device_name.clone())
-    }
 }

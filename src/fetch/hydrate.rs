@@ -8,6 +8,7 @@ use crate::catalog::Version;
 use crate::content::{FetchError, FetchRequest, Urgency};
 use crate::types::{BlockRun, ByteRange};
 
+use super::inflight::Class;
 use super::{BlockFetcher, ranges, worker};
 
 /// The second pass is for what was dropped in the first because the whole proved wrong, or evicted meanwhile. A file that is still
@@ -32,7 +33,11 @@ impl BlockFetcher {
             if missing.is_empty() {
                 return Ok(());
             }
-            let part_bytes = self.part_bytes(version);
+            let class = match urgency {
+                Urgency::Background => Class::Background,
+                Urgency::Demand => Class::Demand,
+            };
+            let part_bytes = self.part_bytes(version).min(self.limited_part(class));
             let parts = missing.into_iter().flat_map(|run| ranges::split(run, part_bytes));
             let width = shared.provider.capabilities().limits.parallel_calls.min(shared.config.max_parallel).max(1);
             let width = match urgency {

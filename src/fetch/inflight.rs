@@ -247,9 +247,14 @@ impl Table {
         self.transfers.get(&id).is_some_and(|transfer| !transfer.tickets.is_empty())
     }
 
+    /// What a transfer is worth; `None` if it has ended.
+    pub(super) fn class_of(&self, id: TransferId) -> Option<Class> {
+        self.transfers.get(&id).map(|transfer| transfer.class)
+    }
+
     /// Ends a transfer that failed, unless somebody reads, or is about to read, what it brings: `None` then.
     pub(super) fn fail_unread(&mut self, id: TransferId, error: FetchError) -> Option<Released> {
-        let is_read = self.transfers.get(&id).is_some_and(|transfer| transfer.class != Class::Background);
+        let is_read = self.class_of(id).is_some_and(|class| class != Class::Background);
         if is_read { None } else { Some(self.settle(id, &Err(error))) }
     }
 
@@ -262,6 +267,16 @@ impl Table {
                     waiter.progressed = now;
                 }
             }
+        }
+    }
+
+    /// A transfer of this class waits for our own limit of bandwidth: the deadlines of its waiters, and of those whose transfers are
+    /// queued behind it, start anew.
+    pub(super) fn touch_held_back(&mut self, id: TransferId, class: Class) {
+        self.touch(id);
+        let queued: Vec<TransferId> = self.queues.get(&class).into_iter().flatten().copied().collect();
+        for id in queued {
+            self.touch(id);
         }
     }
 

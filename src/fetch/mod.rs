@@ -41,7 +41,7 @@ pub use store::{BlockStore, CachedBlocks};
 
 use crate::catalog::Version;
 use crate::content::{FetchDone, FetchError, FetchRequest, Urgency};
-use crate::provider::Provider;
+use crate::provider::{Bandwidth, Provider};
 use crate::telemetry::metrics;
 use crate::types::{BLOCK_BYTES, BlockRun, ByteRange};
 
@@ -72,6 +72,8 @@ pub struct FetchConfig {
     pub max_parallel: usize,
     /// Readers whose pattern is remembered.
     pub max_streams: NonZeroUsize,
+    /// Limits of what is fetched.
+    pub bandwidth: Arc<Bandwidth>,
 }
 
 impl Default for FetchConfig {
@@ -87,6 +89,7 @@ impl Default for FetchConfig {
             gap_bytes: 128 * 1024,
             max_parallel: 16,
             max_streams: NonZeroUsize::MIN.saturating_add(1023),
+            bandwidth: Arc::new(Bandwidth::unlimited()),
         }
     }
 }
@@ -258,7 +261,7 @@ impl BlockFetcher {
             Urgency::Background => (Class::Background, shared.config.background_no_progress),
             Urgency::Demand => (Class::Demand, shared.config.no_progress),
         };
-        let cut = self.cut(version, u64::MAX);
+        let cut = self.cut(version, self.limited_part(class));
         let registered = {
             let mut table = shared.table.lock();
             if table.closed {
@@ -336,6 +339,15 @@ impl BlockFetcher {
 
     fn fetches_whole(&self, version: &Version) -> bool {
         version.size <= self.shared.config.whole_file_bytes || !self.shared.provider.capabilities().ranged_read
+    }
+
+    /// The most that is asked for in one call where a limit of bandwidth makes it wait: what the limit moves in half a second.
+    fn limited_part(&self, class: Class) -> u64 {
+        let limit = self.shared.config.bandwidth.down.limit();
+        if limit == 0 || !self.shared.is_limited(class) {
+            return u64::MAX;
+        }
+        (limit / 2 / BLOCK_BYTES * BLOCK_BYTES).max(BLOCK_BYTES)
     }
 
     fn part_bytes(&self, version: &Version) -> u64 {

@@ -14,7 +14,7 @@ use crate::sys::process;
 use crate::types::ThreadNo;
 use crate::types::ranked_lock::RankedMutex;
 
-use super::inflight::{Released, Table, TicketId, TransferId, VersionKey};
+use super::inflight::{Class, Released, Table, TicketId, TransferId, VersionKey};
 use super::link::Link;
 use super::stats::Counters;
 use super::store::BlockStore;
@@ -24,6 +24,10 @@ use super::{FetchConfig, FetchEvents};
 
 /// How often a waiting caller is looked after. It cannot end before it is answered, so this is how long killing it takes.
 const CALLER_CHECK: Duration = Duration::from_millis(250);
+
+/// How often a transfer that waits for a limit looks whether it still has to.
+const PACE_CHECK: Duration = Duration::from_millis(100);
+
 /// Versions whose running hash is kept while nothing of them is on its way.
 const MAX_IDLE_VERDICTS: usize = 256;
 
@@ -124,6 +128,40 @@ impl Shared {
             let guard = SlotGuard::new(Arc::clone(self), id);
             let task = self.runtime.spawn(worker::run(Arc::clone(self), started, guard));
             self.table.lock().set_task(id, task.abort_handle());
+        }
+    }
+
+    /// True if transfers of this class wait for the limit of bandwidth.
+    pub(super) fn is_limited(&self, class: Class) -> bool {
+        class == Class::Background || self.config.bandwidth.limits_demand()
+    }
+
+    /// Waits until the limit of bandwidth lets a transfer ask for so many bytes. Somebody who begins to wait for them ends that, unless
+    /// readers are limited, too; a wait for our own limit is no lack of progress.
+    pub(super) async fn pace(&self, id: TransferId, bytes: u64) {
+        let down = &self.config.bandwidth.down;
+        if down.limit() == 0 {
+            return;
+        }
+        let mut turn = std::pin::pin!(down.pass(bytes));
+        loop {
+            let is_free = {
+                let mut table = self.table.lock();
+                match table.class_of(id) {
+                    Some(class) if self.is_limited(class) => {
+                        table.touch_held_back(id, class);
+                        false
+                    }
+                    Some(_) | None => true,
+                }
+            };
+            if is_free {
+                return down.charge(bytes);
+            }
+            tokio::select! {
+                () = &mut turn => return,
+                () = tokio::time::sleep(PACE_CHECK) => {}
+            }
         }
     }
 

@@ -117,6 +117,7 @@ async fn attempt(shared: &Arc<Shared>, started: &Started, guard: SlotGuard) -> A
     let ranged = shared.provider.capabilities().ranged_read;
     let wanted = if ranged { BlockRun { start: first.start, end: last.end } } else { started.run };
     let range = wanted.bytes(version.size);
+    shared.pace(started.id, range.len()).await;
     shared.counters.call();
     let asked = Instant::now();
     let call = shared.provider.read(&version.rid, &version.revision, range);

@@ -1,7 +1,7 @@
 //! The handle of a [`super::Faulty`] provider: what shall go wrong, how slow the link is, and what was called so far.
 //! Owner of: the seeded fault generator, the link's token bucket, and the call log. Clones share them.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -9,6 +9,8 @@ use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use tokio::sync::watch;
 use tokio::time::Instant;
+
+use crate::types::RemoteId;
 
 /// Bytes that pass the link at a time: parallel transfers share it in turns of this size.
 const CHUNK_BYTES: u64 = 64 * 1024;
@@ -83,6 +85,8 @@ pub enum Fault {
     CursorReset,
     /// The page tells each of its changes twice. Changes only.
     DuplicatePage,
+    /// The call crashes, as a fault of a provider's code would make it.
+    Crash,
 }
 
 /// How likely each fault is, from 0 to 1.
@@ -108,6 +112,8 @@ pub struct CallCount {
     pub failures: u64,
     /// Bytes of content that passed the link.
     pub bytes: u64,
+    /// Most calls that ran at once.
+    pub most_at_once: u64,
 }
 
 /// The handle of a faulty provider.
@@ -127,6 +133,8 @@ struct State {
     rates: FaultRates,
     rates_of: BTreeMap<Operation, FaultRates>,
     scripted: BTreeMap<Operation, VecDeque<Fault>>,
+    unreadable: BTreeSet<RemoteId>,
+    running: BTreeMap<Operation, u64>,
     latency: Duration,
     bytes_per_second: Option<u64>,
     /// When the link has passed everything that was given to it.
@@ -142,6 +150,8 @@ impl FaultControl {
             rates: FaultRates::default(),
             rates_of: BTreeMap::new(),
             scripted: BTreeMap::new(),
+            unreadable: BTreeSet::new(),
+            running: BTreeMap::new(),
             latency: Duration::ZERO,
             bytes_per_second: None,
             link_free: None,
@@ -205,6 +215,20 @@ impl FaultControl {
         self.state().scripted.entry(operation).or_default().push_back(fault);
     }
 
+    /// The bytes of this file cannot be read, as on a damaged disk; or they can again.
+    pub fn set_unreadable(&self, id: &RemoteId, unreadable: bool) {
+        let mut state = self.state();
+        if unreadable {
+            state.unreadable.insert(id.clone());
+        } else {
+            state.unreadable.remove(id);
+        }
+    }
+
+    pub(super) fn is_unreadable(&self, id: &RemoteId) -> bool {
+        self.state().unreadable.contains(id)
+    }
+
     /// What was called so far.
     pub fn calls(&self, operation: Operation) -> CallCount {
         self.state().log.get(&operation).copied().unwrap_or_default()
@@ -247,6 +271,18 @@ impl FaultControl {
         (None, latency)
     }
 
+    /// A call runs for as long as the answer lives.
+    pub(super) fn running(&self, operation: Operation) -> Running<'_> {
+        let mut state = self.state();
+        let running = state.running.entry(operation).or_default();
+        *running += 1;
+        let running = *running;
+        let count = state.log.entry(operation).or_default();
+        count.most_at_once = count.most_at_once.max(running);
+        drop(state);
+        Running { control: self, operation }
+    }
+
     /// A call failed.
     pub(super) fn count_failure(&self, operation: Operation) {
         self.state().log.entry(operation).or_default().failures += 1;
@@ -284,6 +320,20 @@ impl FaultControl {
             done += chunk;
             self.state().log.entry(operation).or_default().bytes += chunk;
             passed(done);
+        }
+    }
+}
+
+/// A call that runs.
+pub(super) struct Running<'a> {
+    control: &'a FaultControl,
+    operation: Operation,
+}
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        if let Some(running) = self.control.state().running.get_mut(&self.operation) {
+            *running = running.saturating_sub(1);
         }
     }
 }

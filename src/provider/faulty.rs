@@ -61,6 +61,7 @@ impl<P: Provider> Faulty<P> {
     /// One call over the link. `call` is not polled at all if the request does not arrive.
     async fn run<T>(&self, fate: &Fate, call: impl Future<Output = Result<T>>) -> Result<T> {
         let operation = fate.operation;
+        let _running = self.control.running(operation);
         let attempt = async {
             if fate.latency > Duration::ZERO {
                 tokio::time::sleep(fate.latency).await;
@@ -124,6 +125,7 @@ impl Fate {
             Some(Fault::Corrupt) if matches!(self.operation, Operation::Read | Operation::Upload) => {
                 fail(ErrorKind::Corrupt, "the bytes were damaged")
             }
+            Some(Fault::Crash) => panic!("{}: a crash that was asked for", self.operation.name()),
             Some(Fault::LoseReply | Fault::Corrupt | Fault::CursorReset | Fault::DuplicatePage) | None => Ok(()),
         }
     }
@@ -148,9 +150,10 @@ fn reply_lost(operation: Operation) -> ProviderError {
     offline(operation)
 }
 
-/// Hands sessions on; progress is told by the link, whose pace it is.
+/// Hands sessions on. The link, whose pace it is, has asked for leave to send, and told the progress.
 struct SessionsOnly<'a>(&'a dyn UploadObserver);
 
+#[async_trait]
 impl UploadObserver for SessionsOnly<'_> {
     fn progressed(&self, _sent: u64) {}
 
@@ -198,6 +201,13 @@ impl<P: Provider> Provider for Faulty<P> {
             if !self.capabilities.ranged_read {
                 self.require_whole(id, range).await?;
             }
+            if self.control.is_unreadable(id) {
+                return Err(ProviderError::new(
+                    ErrorKind::Protocol,
+                    Operation::Read.name(),
+                    "the disk is damaged there",
+                ));
+            }
             let bytes = self.inner.read(id, revision, range).await?;
             self.control.transfer(Operation::Read, range.len(), |_| {}).await;
             Ok(bytes)
@@ -215,9 +225,14 @@ impl<P: Provider> Provider for Faulty<P> {
 
     async fn upload(&self, upload: Upload<'_>) -> Result<RemoteEntry> {
         self.call(Operation::Upload, async {
-            let sent = upload.resume.as_ref().map_or(0, |session| session.offset).min(upload.source.size());
-            let left = upload.source.size() - sent;
-            self.control.transfer(Operation::Upload, left, |passed| upload.observer.progressed(sent + passed)).await;
+            let size = upload.source.size();
+            let mut sent = upload.resume.as_ref().map_or(0, |session| session.offset).min(size);
+            while sent < size {
+                let granted = upload.observer.grant(size - sent).await;
+                let progressed = |passed| upload.observer.progressed(sent + passed);
+                self.control.transfer(Operation::Upload, granted, progressed).await;
+                sent += granted;
+            }
             let observer = SessionsOnly(upload.observer);
             let target = self.without_condition(upload.target).await?;
             self.inner.upload(Upload { target, observer: &observer, ..upload }).await

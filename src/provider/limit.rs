@@ -1,14 +1,14 @@
-//! Bounds of calls: at most as many at once as the provider says, and none without an end. Waiting for a turn is part of
-//! no deadline. Trying again is the caller's decision.
+//! Bounds of calls: at most as many at once as the provider says, and none without an end. Waiting for a turn, or for a limit
+//! of bandwidth, is part of no deadline. Trying again is the caller's decision.
 
 use std::fs::File;
 use std::future::Future;
-use std::sync::Mutex;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use tokio::sync::Semaphore;
+use tokio::sync::{AcquireError, Semaphore, SemaphorePermit};
 use tokio::time::Instant;
 
 use super::{
@@ -16,6 +16,9 @@ use super::{
     Upload, UploadObserver, UploadSession,
 };
 use crate::types::{ByteRange, EntryName, RemoteId, Revision};
+
+/// One in this many turns, and one at least, is left to other calls by uploads.
+const UPLOADS_LEAVE: usize = 4;
 
 /// How long calls may take.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -48,14 +51,17 @@ impl Default for Deadlines {
 pub struct Limited<P> {
     inner: P,
     turns: Semaphore,
+    /// Fewer: uploads take long, and readers must not wait for them.
+    uploads: Semaphore,
     deadlines: Deadlines,
 }
 
 impl<P: Provider> Limited<P> {
     /// Bounds the calls of `inner` by its own limits and by `deadlines`.
     pub fn new(inner: P, deadlines: Deadlines) -> Self {
-        let turns = Semaphore::new(inner.capabilities().limits.parallel_calls.max(1));
-        Self { inner, turns, deadlines }
+        let turns = inner.capabilities().limits.parallel_calls.max(1);
+        let uploads = (turns - turns.div_ceil(UPLOADS_LEAVE)).max(1);
+        Self { inner, turns: Semaphore::new(turns), uploads: Semaphore::new(uploads), deadlines }
     }
 
     /// The bounded provider.
@@ -77,10 +83,13 @@ impl<P: Provider> Limited<P> {
         self.call(operation, self.deadlines.metadata, call).await
     }
 
-    async fn turn(&self, operation: Operation) -> Result<tokio::sync::SemaphorePermit<'_>> {
-        let closed = |error| ProviderError::new(ErrorKind::Busy, operation.name(), "shutting down").caused_by(error);
-        self.turns.acquire().await.map_err(closed)
+    async fn turn(&self, operation: Operation) -> Result<SemaphorePermit<'_>> {
+        self.turns.acquire().await.map_err(|error| closed(operation, error))
     }
+}
+
+fn closed(operation: Operation, error: AcquireError) -> ProviderError {
+    ProviderError::new(ErrorKind::Busy, operation.name(), "shutting down").caused_by(error)
 }
 
 fn too_long(operation: Operation, deadline: Duration) -> ProviderError {
@@ -91,18 +100,24 @@ fn too_long(operation: Operation, deadline: Duration) -> ProviderError {
 /// Remembers when an upload last moved.
 struct Pulse<'a> {
     observer: &'a dyn UploadObserver,
-    last: Mutex<Instant>,
+    /// `None`: it waits for our own limit of bandwidth, which is no stall.
+    last: Mutex<Option<Instant>>,
 }
 
 impl Pulse<'_> {
+    fn set(&self, last: Option<Instant>) {
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = last;
+    }
+
     fn beat(&self) {
-        *self.last.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Instant::now();
+        self.set(Some(Instant::now()));
     }
 
     /// Returns when nothing has moved for `stall`.
     async fn stopped(&self, stall: Duration) {
         loop {
-            let end = *self.last.lock().unwrap_or_else(std::sync::PoisonError::into_inner) + stall;
+            let last = *self.last.lock().unwrap_or_else(PoisonError::into_inner);
+            let end = last.unwrap_or_else(Instant::now) + stall;
             if end <= Instant::now() {
                 return;
             }
@@ -111,6 +126,7 @@ impl Pulse<'_> {
     }
 }
 
+#[async_trait]
 impl UploadObserver for Pulse<'_> {
     fn progressed(&self, sent: u64) {
         self.beat();
@@ -120,6 +136,13 @@ impl UploadObserver for Pulse<'_> {
     fn session(&self, session: &UploadSession) {
         self.beat();
         self.observer.session(session);
+    }
+
+    async fn grant(&self, wanted: u64) -> u64 {
+        self.set(None);
+        let granted = self.observer.grant(wanted).await;
+        self.beat();
+        granted
     }
 }
 
@@ -166,9 +189,10 @@ impl<P: Provider> Provider for Limited<P> {
     }
 
     async fn upload(&self, upload: Upload<'_>) -> Result<RemoteEntry> {
+        let _upload = self.uploads.acquire().await.map_err(|error| closed(Operation::Upload, error))?;
         let _turn = self.turn(Operation::Upload).await?;
         let stall = self.deadlines.upload_stall;
-        let pulse = Pulse { observer: upload.observer, last: Mutex::new(Instant::now()) };
+        let pulse = Pulse { observer: upload.observer, last: Mutex::new(Some(Instant::now())) };
         tokio::select! {
             result = self.inner.upload(Upload { observer: &pulse, ..upload }) => result,
             () = pulse.stopped(stall) => Err(too_long(Operation::Upload, stall)),

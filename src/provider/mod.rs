@@ -15,6 +15,7 @@ mod fault_control;
 mod faulty;
 mod limit;
 pub mod local;
+mod rate;
 
 use std::fs::File;
 use std::time::Duration;
@@ -29,6 +30,7 @@ pub use error::{ErrorKind, ProviderError};
 pub use fault_control::{CallCount, Fault, FaultControl, FaultRates, Operation};
 pub use faulty::Faulty;
 pub use limit::{Deadlines, Limited};
+pub use rate::{Bandwidth, Rate};
 
 use crate::types::{ByteRange, ContentHash, EntryName, RemoteId, Revision, Timestamp};
 
@@ -151,10 +153,17 @@ pub struct UploadSession {
     pub offset: u64,
 }
 
-/// Listens to an upload.
+/// Listens to an upload, and sets its pace.
+#[async_trait]
 pub trait UploadObserver: Send + Sync {
     /// `sent` bytes have been handed to the provider.
     fn progressed(&self, sent: u64);
     /// A part was confirmed: persist this before sending more, so that a crash resumes here.
     fn session(&self, session: &UploadSession);
+
+    /// Waits until some of `wanted` bytes may be sent, for the limit of bandwidth, and says how many: one at least, if any
+    /// are wanted. Asked before bytes are sent; an upload sends no byte without.
+    async fn grant(&self, wanted: u64) -> u64 {
+        wanted
+    }
 }

@@ -6,11 +6,13 @@ use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use async_trait::async_trait;
+
 use super::engine::Engine;
 use super::error::{Result, SyncError};
 use crate::catalog::{Catalog, Version};
 use crate::content::{CachedFile, ContentError, ReadOutcome, StagedFile};
-use crate::provider::{UploadObserver, UploadSession, UploadSource};
+use crate::provider::{Bandwidth, UploadObserver, UploadSession, UploadSource};
 use crate::types::{BlockRun, ByteRange, ContentHash, ContentHasher, HashKind, NodeId, StagedId};
 
 /// Below this, hashing and copying happen on the thread that asks; above, on a worker thread.
@@ -240,8 +242,10 @@ pub(super) struct Progress {
     pub(super) catalog: Arc<Catalog>,
     pub(super) staged: Option<StagedId>,
     pub(super) sent: Arc<AtomicU64>,
+    pub(super) bandwidth: Arc<Bandwidth>,
 }
 
+#[async_trait]
 impl UploadObserver for Progress {
     fn progressed(&self, sent: u64) {
         self.sent.store(sent, Ordering::Relaxed);
@@ -260,5 +264,9 @@ impl UploadObserver for Progress {
             // The upload goes on: without the stored session a crash costs time, not bytes.
             tracing::warn!(%error, "upload session not stored");
         }
+    }
+
+    async fn grant(&self, wanted: u64) -> u64 {
+        self.bandwidth.up.grant(wanted).await
     }
 }

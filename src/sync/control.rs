@@ -89,6 +89,12 @@ impl Engine {
         answered.map(|answered| answered.1.clone()).map_err(|_| SyncError::TimedOut)
     }
 
+    /// Returns when a cycle that runs has come to its end: nothing more could be done.
+    pub async fn went_round(&self) {
+        // The sender is part of this engine: it cannot be gone.
+        drop(self.finished.subscribe().changed().await);
+    }
+
     /// Waits until a node is the same here and at the provider.
     pub async fn wait_synced(&self, node: NodeId, timeout: Duration) -> Result<()> {
         let mut finished = self.finished.subscribe();

@@ -87,6 +87,8 @@ impl Engine {
         let mut attempt = 0;
         loop {
             let mut drive = Drive::new(self, mode);
+            // What a loop that crashed was doing is over.
+            self.state().active.clear();
             let ended = drive.run_to_end(stop.as_mut()).await;
             self.state().active.clear();
             let error = match ended {

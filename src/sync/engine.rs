@@ -16,7 +16,7 @@ use super::fresh::Fresh;
 use super::ports::{Hydrate, LocalTree};
 use crate::catalog::Catalog;
 use crate::content::ContentStore;
-use crate::provider::Provider;
+use crate::provider::{Bandwidth, Provider};
 use crate::types::{Clock, NameRules, NodeId, StagedId, Timestamp};
 
 /// Settings of one vault's engine.
@@ -44,6 +44,8 @@ pub struct EngineConfig {
     pub portion: usize,
     /// Seed of the pauses between attempts.
     pub seed: u64,
+    /// Limits of what is sent.
+    pub bandwidth: Arc<Bandwidth>,
 }
 
 impl EngineConfig {
@@ -61,6 +63,7 @@ impl EngineConfig {
             guard_percent: 25,
             portion: 5_000,
             seed: 0,
+            bandwidth: Arc::new(Bandwidth::unlimited()),
         }
     }
 }

@@ -6,7 +6,7 @@
 use super::engine::Engine;
 use super::error::Result;
 use crate::catalog::{Attr, LocalContent, LocalRow, RemoteBody, RemoteRow, StagedRow, SyncedBody, SyncedRow, Txn};
-use crate::content::{StagedFile, StagedRecord};
+use crate::content::{ContentError, StagedFile, StagedRecord};
 use crate::types::{EntryName, NodeId, NodeKind};
 
 /// Meta key: `1` from the loss of the catalog until staged bytes are attached again.
@@ -23,7 +23,13 @@ impl Engine {
                 continue;
             }
             let Some(record) = self.content.record(id)? else { continue };
-            let file = self.content.staged(id)?;
+            let file = match self.content.staged(id) {
+                Err(ContentError::StagedDamaged { .. }) => {
+                    self.content.set_aside(id)?;
+                    continue;
+                }
+                file => file?,
+            };
             self.in_local_transaction(|txn, _| self.attach(txn, &file, &record))?;
             tracing::info!(%id, path = record.path, "staged bytes attached again");
         }

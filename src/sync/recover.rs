@@ -4,7 +4,9 @@
 //!   process died is kept.
 //! - Bytes that no row names go to history if their record says that they were synced to disk, otherwise they are garbage.
 //! - A row whose bytes are missing is a loss that must never happen: it is shown as a conflict, and the node gets back the last version
-//!   that the provider has had.
+//!   that the provider has had. The same goes for bytes that are damaged so that nobody can say which they are; those are put aside.
+//! - A record that is damaged is a promise all the same: its bytes go to history without a name. So do, after the catalog was lost, bytes
+//!   without a record, since nobody can say any more what they were.
 //! - After the catalog was lost, bytes wait until everything was listed, and are then attached by their records ([`super::rebuild`]).
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -32,6 +34,8 @@ pub struct Recovered {
     pub lost: u64,
     /// Rows whose size was behind their bytes.
     pub resized: u64,
+    /// Staged bytes that are damaged and were put aside.
+    pub set_aside: u64,
     /// The catalog was lost: the rest happens after the first complete listing.
     pub rebuilding: bool,
 }
@@ -45,28 +49,39 @@ pub fn recover(
     opened: &Opened,
 ) -> Result<Recovered> {
     let mut found = Recovered::default();
-    if matches!(opened, Opened::Rebuilt { .. }) {
+    let on_disk: BTreeSet<StagedId> = content.staged_ids()?.into_iter().collect();
+    let is_lost = match opened {
+        Opened::Rebuilt { .. } => true,
+        // Nothing is staged before there is a catalog.
+        Opened::Created => !on_disk.is_empty(),
+        Opened::Clean | Opened::AfterCrash => false,
+    };
+    if is_lost {
         catalog.write(|txn| txn.set_meta(REBUILD_PENDING, "1"))?;
     }
     found.rebuilding = catalog.read(|view| view.meta(REBUILD_PENDING))?.as_deref() == Some("1");
     catalog.write(|txn| txn.set_meta(SESSION_HASHES, "{}"))?;
     let rows = catalog.read(|view| view.all_staged())?;
-    let on_disk: BTreeSet<StagedId> = content.staged_ids()?.into_iter().collect();
     let mut owned = BTreeMap::new();
     for row in rows {
         let local = catalog.read(|view| view.local(row.node))?;
         match local {
             Some(local) if is_content_of(&local, row.id) => {
-                if on_disk.contains(&row.id) {
-                    found.resized += u64::from(refresh_row(catalog, content, &row, local)?);
-                } else {
-                    catalog.write(|txn| lost(txn, rules, device, &row, found.rebuilding))?;
+                if !on_disk.contains(&row.id) {
+                    catalog.write(|txn| lost(txn, rules, device, &row, Loss::of_missing(found.rebuilding)))?;
                     found.lost += 1;
+                } else if is_damaged(content, row.id)? {
+                    // Aside first: the row is what finds them.
+                    content.set_aside(row.id)?;
+                    catalog.write(|txn| lost(txn, rules, device, &row, Loss::Damaged))?;
+                    found.set_aside += 1;
+                } else {
+                    found.resized += u64::from(refresh_row(catalog, content, &row, local)?);
                 }
                 owned.insert(row.id, row.node);
             }
             Some(_) | None => {
-                found.count(collect_one(catalog, content, row.id, row.node)?);
+                found.count(collect_one(catalog, content, row.id, row.node, Nameless::of(row.node))?);
                 owned.insert(row.id, row.node);
             }
         }
@@ -75,12 +90,13 @@ pub fn recover(
         if found.rebuilding && content.record(id)?.is_some() {
             continue;
         }
+        let nameless = if found.rebuilding { Nameless::Keep } else { Nameless::Drop };
         // A row of nobody's, so that bytes that cannot be kept yet are not forgotten.
         catalog.write(|txn| {
             let (size, created) = (0, txn.now());
             txn.put_staged(&StagedRow { id, node: NodeId::ROOT, size, hashed: None, session: None, created })
         })?;
-        found.count(collect_one(catalog, content, id, NodeId::ROOT)?);
+        found.count(collect_one(catalog, content, id, NodeId::ROOT, nameless)?);
     }
     Ok(found)
 }
@@ -90,54 +106,119 @@ impl Engine {
     pub(super) async fn collect(&self) -> Result<()> {
         self.sweep()?;
         for row in self.catalog.read(|view| view.unowned_staged())? {
+            let nameless = Nameless::of(row.node);
             match self.content.staged(row.id) {
-                Ok(file) if self.content.record(row.id)?.is_some() => {
+                Ok(file) if nameless == Nameless::Keep || self.content.record(row.id)?.is_some() => {
                     if let Err(error) = self.complete(&file).await {
                         // What they were an edit of cannot be had now, or any more: they stay until it can.
                         tracing::warn!(%error, id = %row.id, "bytes without an owner are incomplete");
                         continue;
                     }
                 }
-                Ok(_) | Err(ContentError::StagedMissing(_)) => {}
+                Ok(_) | Err(ContentError::StagedMissing(_) | ContentError::StagedDamaged { .. }) => {}
                 Err(error) => return Err(error.into()),
             }
-            collect_one(&self.catalog, &self.content, row.id, row.node)?;
+            collect_one(&self.catalog, &self.content, row.id, row.node, nameless)?;
         }
         Ok(())
     }
 }
 
+/// What becomes of bytes without a record.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Nameless {
+    /// Nobody was promised them.
+    Drop,
+    /// Nobody knows any more whether anybody was.
+    Keep,
+}
+
+impl Nameless {
+    /// Only bytes that were found when the catalog had been lost stay in the name of nobody: the root.
+    fn of(node: NodeId) -> Self {
+        if node == NodeId::ROOT { Self::Keep } else { Self::Drop }
+    }
+}
+
 /// Bytes that no row of L names: to history if they were promised to anybody, else away; and their row. Those that somebody has open,
 /// and those that are incomplete, stay for later.
-fn collect_one(catalog: &Catalog, content: &ContentStore, id: StagedId, node: NodeId) -> Result<Collected> {
+fn collect_one(
+    catalog: &Catalog,
+    content: &ContentStore,
+    id: StagedId,
+    node: NodeId,
+    nameless: Nameless,
+) -> Result<Collected> {
     let collected = match content.staged(id) {
         // Without a row in L nobody can come to hold them.
         Ok(file) if Arc::strong_count(&file) > 1 => return Ok(Collected::Left),
-        Ok(file) => match content.record(id)? {
-            Some(record) if is_synced_copy(catalog, &file, &record)? => Collected::Dropped,
-            Some(_) if !file.missing(ByteRange::new(0, file.size())).is_empty() => return Ok(Collected::Left),
-            Some(record) => {
-                let (name, size) = (content.keep_staged(&file)?, file.size());
-                let reason =
-                    if node == NodeId::ROOT { HistoryReason::Recovered } else { HistoryReason::DeletedUnsynced };
-                catalog.write(|txn| {
-                    let (path, kept_at) = (record.path, txn.now());
-                    txn.add_history(&HistoryRow { id: 0, node, path, reason, size, file: name, kept_at })
-                })?;
-                catalog.sync()?;
-                Collected::Kept
+        Ok(file) => match promised(content, &file, nameless)? {
+            Promised::Nothing => Collected::Dropped,
+            Promised::Place(record) if is_synced_copy(catalog, &file, &record)? => Collected::Dropped,
+            Promised::Place(_) | Promised::Something if !file.missing(ByteRange::new(0, file.size())).is_empty() => {
+                return Ok(Collected::Left);
             }
-            None => Collected::Dropped,
+            Promised::Place(record) => keep(catalog, content, &file, node, record.path)?,
+            Promised::Something => keep(catalog, content, &file, node, format!("recovered/{id}"))?,
         },
         Err(ContentError::StagedMissing(_)) => Collected::Dropped,
+        Err(ContentError::StagedDamaged { .. }) => {
+            content.set_aside(id)?;
+            Collected::SetAside
+        }
         Err(error) => return Err(error.into()),
     };
-    content.discard(id)?;
+    if collected != Collected::SetAside {
+        content.discard(id)?;
+    }
     catalog.write(|txn| {
         txn.remove_staged(id)?;
         txn.forget_node_if_absent(node)
     })?;
     Ok(collected)
+}
+
+/// What is known of bytes that no row names.
+enum Promised {
+    /// Nobody relies on them.
+    Nothing,
+    /// Somebody may, and their place is not known.
+    Something,
+    /// Somebody does, and they belong there.
+    Place(Box<StagedRecord>),
+}
+
+fn promised(content: &ContentStore, file: &StagedFile, nameless: Nameless) -> Result<Promised> {
+    let id = file.id();
+    Ok(match content.record(id)? {
+        Some(record) => Promised::Place(Box::new(record)),
+        None if content.is_record_damaged(id)? => {
+            tracing::error!(%id, "the record of staged bytes is damaged; they are kept without their name");
+            Promised::Something
+        }
+        None if nameless == Nameless::Keep && file.size() > 0 => Promised::Something,
+        None => Promised::Nothing,
+    })
+}
+
+fn keep(catalog: &Catalog, content: &ContentStore, file: &StagedFile, node: NodeId, path: String) -> Result<Collected> {
+    let (name, size) = (content.keep_staged(file)?, file.size());
+    let reason = if node == NodeId::ROOT { HistoryReason::Recovered } else { HistoryReason::DeletedUnsynced };
+    catalog.write(|txn| {
+        let kept_at = txn.now();
+        txn.add_history(&HistoryRow { id: 0, node, path, reason, size, file: name, kept_at })
+    })?;
+    catalog.sync()?;
+    Ok(Collected::Kept)
+}
+
+/// True if nobody can say which bytes these are.
+fn is_damaged(content: &ContentStore, id: StagedId) -> Result<bool> {
+    match content.staged(id) {
+        Ok(_) => Ok(false),
+        Err(ContentError::StagedDamaged { .. }) => Ok(true),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// True if what the bytes were staged for is clean with exactly these bytes: they were sent, and the process ended before they went.
@@ -156,6 +237,7 @@ enum Collected {
     Kept,
     Dropped,
     Left,
+    SetAside,
 }
 
 impl Recovered {
@@ -163,6 +245,7 @@ impl Recovered {
         match collected {
             Collected::Kept => self.kept += 1,
             Collected::Dropped => self.dropped += 1,
+            Collected::SetAside => self.set_aside += 1,
             Collected::Left => {}
         }
     }
@@ -223,22 +306,47 @@ pub(super) fn was_begun_with(
     Ok(session_hashes(view)?.get(&id) == Some(&hash))
 }
 
-/// A row whose bytes are gone. After a rebuild from a backup the bytes may simply have been uploaded since: no conflict then.
+/// Why a row has no bytes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Loss {
+    /// They are not there.
+    Missing,
+    /// They are not there, but the row is of a backup: they may simply have been uploaded since.
+    Outdated,
+    /// They were put aside.
+    Damaged,
+}
+
+impl Loss {
+    fn of_missing(rebuilding: bool) -> Self {
+        if rebuilding { Self::Outdated } else { Self::Missing }
+    }
+
+    fn word(self) -> Option<&'static str> {
+        match self {
+            Self::Missing => Some("lost-staged"),
+            Self::Outdated => None,
+            Self::Damaged => Some("damaged-staged"),
+        }
+    }
+}
+
+/// A row whose bytes are gone: the node gets back the last version that the provider has had.
 fn lost(
     txn: &Txn<'_>,
     rules: &NameRules,
     device: &str,
     row: &StagedRow,
-    rebuilding: bool,
+    loss: Loss,
 ) -> std::result::Result<(), CatalogError> {
     let Some(mut local) = txn.local(row.node)? else { return Ok(()) };
-    if !rebuilding {
+    if let Some(what) = loss.word() {
         txn.add_conflict(&ConflictRow {
             id: 0,
             node: row.node,
             other: None,
             path: txn.local_path(row.node)?.unwrap_or_default(),
-            what: "lost-staged".to_owned(),
+            what: what.to_owned(),
             device: device.to_owned(),
             found_at: txn.now(),
             resolved_at: None,

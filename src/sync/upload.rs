@@ -312,8 +312,12 @@ impl Engine {
         target: UploadTarget,
     ) -> Result<std::result::Result<RemoteEntry, ProviderError>> {
         let staged = ready.sent().map(|sent| sent.file.id());
-        let progress =
-            Progress { catalog: Arc::clone(&self.catalog), staged, sent: self.count_bytes(node, ready.source_size()) };
+        let progress = Progress {
+            catalog: Arc::clone(&self.catalog),
+            staged,
+            sent: self.count_bytes(node, ready.source_size()),
+            bandwidth: Arc::clone(&self.config.bandwidth),
+        };
         let upload = Upload {
             target,
             source: &ready.source,

@@ -57,13 +57,6 @@ pub(super) fn peer_credentials(socket: BorrowedFd<'_>) -> io::Result<PeerCredent
     Ok(PeerCredentials { uid: credentials.uid, gid: credentials.gid, pid: Some(credentials.pid) })
 }
 
-pub(super) fn set_umask(mask: u16) -> u16 {
-    // SAFETY: umask takes a number and cannot fail.
-    let old = unsafe { libc::umask(libc::mode_t::from(mask)) };
-    // Linux gives nine bits back.
-    u16::try_from(old & 0o777).unwrap_or(0o777)
-}
-
 pub(super) fn boot_id() -> Option<String> {
     std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok().map(|id| id.trim().to_owned())
 }

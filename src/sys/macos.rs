@@ -81,11 +81,6 @@ pub(super) fn peer_credentials(socket: BorrowedFd<'_>) -> io::Result<PeerCredent
     Ok(PeerCredentials { uid, gid, pid: told.ok().map(|_| pid) })
 }
 
-pub(super) fn set_umask(mask: u16) -> u16 {
-    // SAFETY: umask takes a number and cannot fail.
-    unsafe { libc::umask(mask) }
-}
-
 pub(super) fn boot_id() -> Option<String> {
     let mut text = [0_u8; 64];
     let mut length = text.len();

@@ -34,12 +34,6 @@ pub fn effective_gid() -> u32 {
     unsafe { libc::getegid() }
 }
 
-/// Sets which permission bits new files of this process never get; returns what it was. Affects every thread: called once at
-/// start, before threads exist.
-pub fn set_umask(mask: u16) -> u16 {
-    platform::set_umask(mask & 0o777)
-}
-
 /// Identifies the running boot of the machine: equal until power loss or restart. `None` where it cannot be told.
 pub fn boot_id() -> Option<String> {
     platform::boot_id()

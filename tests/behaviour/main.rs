@@ -15,6 +15,7 @@ mod faulty;
 mod feed_identity;
 mod harness;
 mod limit;
+mod local_attributes;
 mod local_confinement;
 mod local_root;
 mod local_watch;

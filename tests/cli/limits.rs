@@ -54,3 +54,50 @@ fn the_limit_of_unsent_edits_is_set_met_explained_and_raised_without_a_restart()
     device.ok("config set staging.max_bytes 4MiB");
     eventually("sent bytes are not staged any more", || write(&mountpoint.join("again"), 3).is_none());
 }
+
+/// Transfers of a direction: how many bytes are done, and of how many.
+fn transfers(device: &Device, direction: &str) -> Vec<(u64, u64)> {
+    let status = device.json("status");
+    let all = status["vaults"][0]["transfers"].as_array().unwrap();
+    let meant = all.iter().filter(|transfer| transfer["direction"] == direction);
+    meant.map(|transfer| (transfer["done"].as_u64().unwrap(), transfer["total"].as_u64().unwrap())).collect()
+}
+
+#[test]
+fn a_limit_of_uploads_holds_until_it_is_lifted_while_they_run() {
+    let device = Device::new();
+    let (root, mountpoint) = device.mounted("Work");
+    device.ok("config set bandwidth.up 1KiB/s");
+    assert_eq!(write(&mountpoint.join("take.wav"), 3), None);
+    eventually("the upload has begun", || transfers(&device, "upload").iter().any(|(done, _)| *done > 0));
+    let (done, total) = transfers(&device, "upload")[0];
+    assert!(done < total / 10, "{done} of {total} bytes at a kibibyte per second");
+    assert!(!root.join("take.wav").exists());
+    // By the clock: all day long, without a limit.
+    let schedule = ["config", "set", "bandwidth.schedule", "00:00-24:00 up 0"];
+    assert!(device.command().args(schedule).status().unwrap().success());
+    device.ok("wait @/mnt/take.wav");
+    assert_eq!(fs::read(root.join("take.wav")).unwrap().len(), 3 * MIB);
+}
+
+#[test]
+fn a_limit_of_downloads_slows_what_nobody_waits_for() {
+    let device = Device::new();
+    let root = device.folder("far");
+    for name in ["pinned.wav", "read.wav"] {
+        fs::write(root.join(name), vec![7; 3 * MIB]).unwrap();
+    }
+    device.ok("vault add Far --provider local --path @/far --link-latency 1");
+    let mountpoint = device.folder("mnt");
+    device.ok("mount Far @/mnt");
+    device.ok("config set bandwidth.down 1KiB/s");
+    device.ok("pin @/mnt/pinned.wav");
+    eventually("the pinned file is on its way", || {
+        transfers(&device, "download").iter().any(|(done, total)| *done > 0 && done < total)
+    });
+    assert_eq!(fs::read(mountpoint.join("read.wav")).unwrap().len(), 3 * MIB);
+    let hydrated = || device.json("status @/mnt/pinned.wav")["hydrated_bytes"].as_u64().unwrap();
+    assert!(hydrated() < 3 << 20, "it came at full speed");
+    device.ok("config unset bandwidth.down");
+    eventually("without a limit the rest arrives", || hydrated() == 3 << 20);
+}

@@ -75,24 +75,3 @@ fn a_vault_whose_folder_is_gone_does_not_disturb_the_others() {
         status["vaults"].as_array().unwrap().iter().any(|vault| vault["vault"] == "Broken" && vault["state"] == "error")
     });
 }
-
-#[test]
-fn a_damaged_catalog_is_put_away_and_rebuilt() {
-    let device = Device::new();
-    let (_, mountpoint) = device.mounted("Work");
-    fs::write(mountpoint.join("file"), "text").unwrap();
-    device.ok("wait @/mnt/file");
-    device.ok("daemon stop");
-    let state = device.json("vault show")["state_dir"].as_str().unwrap().to_owned();
-    device.ok("daemon stop");
-    fs::write(format!("{state}/catalog.db"), vec![0x5a; 8192]).unwrap();
-    for beside in ["catalog.db-wal", "catalog.db-shm"] {
-        if let Err(error) = fs::remove_file(format!("{state}/{beside}")) {
-            assert_eq!(error.kind(), std::io::ErrorKind::NotFound);
-        }
-    }
-    device.ok("mount Work @/mnt");
-    eventually("the tree is there again", || {
-        fs::read_to_string(mountpoint.join("file")).is_ok_and(|text| text == "text")
-    });
-}

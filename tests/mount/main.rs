@@ -20,6 +20,7 @@ mod lifecycle;
 mod locks;
 mod maps;
 mod names;
+mod pins;
 mod programs;
 mod saves;
 mod small_disk;

@@ -3,6 +3,7 @@
 use std::fs;
 use std::time::{Duration, Instant};
 
+use crate::support::api::Counts;
 use crate::support::{Device, eventually, tree};
 
 #[test]
@@ -116,4 +117,43 @@ fn metadata_answers_at_once_while_the_provider_is_away() {
     fs::create_dir(mnt.join("folder")).unwrap();
     fs::rename(mnt.join("file"), mnt.join("folder/file")).unwrap();
     assert!(started.elapsed() < Duration::from_secs(2), "the promised bound of metadata");
+}
+
+#[test]
+fn what_was_rewritten_without_a_change_is_not_sent_and_one_changed_byte_is() {
+    let device = Device::new("syncing");
+    let remote = device.path("remote");
+    let mnt = device.mount_local(&remote);
+    let (file, text) = (mnt.join("brief.docx"), vec![b'x'; 100_000]);
+    fs::write(&file, &text).unwrap();
+    device.wait_synced();
+    let saved = fs::metadata(&file).unwrap().modified().unwrap();
+    let uploads = || Counts::of(&device).get("vaultfs_uploads_total");
+    assert_eq!(uploads(), 1);
+
+    // The same bytes with a new time: in place, and as editors save.
+    fs::write(&file, &text).unwrap();
+    device.wait_synced();
+    fs::write(mnt.join("brief.new"), &text).unwrap();
+    fs::rename(mnt.join("brief.new"), &file).unwrap();
+    device.wait_synced();
+    assert!(fs::metadata(&file).unwrap().modified().unwrap() > saved);
+    assert_eq!(uploads(), 1, "equal bytes are no change");
+
+    // One other byte with the old size and time: here, and at the provider.
+    let write = |path: &std::path::Path, at: u64| {
+        let file = fs::OpenOptions::new().write(true).open(path).unwrap();
+        std::os::unix::fs::FileExt::write_all_at(&file, b"y", at).unwrap();
+        file.set_modified(saved).unwrap();
+    };
+    write(&file, 50_000);
+    device.wait_synced();
+    assert_eq!(uploads(), 2);
+    let mut expected = text;
+    expected[50_000] = b'y';
+    assert!(fs::read(remote.join("brief.docx")).unwrap() == expected);
+    write(&remote.join("brief.docx"), 70_000);
+    expected[70_000] = b'y';
+    eventually("the provider's byte is here", || fs::read(&file).is_ok_and(|found| found == expected));
+    assert_eq!(uploads(), 2, "what came from there does not go back");
 }

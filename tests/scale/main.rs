@@ -13,7 +13,8 @@
 #[allow(dead_code, reason = "each test binary uses its part of the harness")]
 mod support;
 
-mod api;
+use support::api;
+
 mod folder;
 mod probe;
 mod queue;

@@ -1,6 +1,8 @@
 //! A device: one set of XDG folders, the real binary, a real daemon and real mounts. Dropping it stops the daemon and takes the
 //! mounts away.
 
+pub(crate) mod api;
+
 use std::cell::Cell;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};

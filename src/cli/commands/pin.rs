@@ -27,7 +27,12 @@ pub(super) async fn run(context: &Context, verb: ContentVerb, arguments: TargetA
         context.output.note(said);
         if change.kept > 0 {
             let kept = counted(change.kept, "file was", "files were");
-            context.output.note(format!("{kept} kept: not in the cloud yet, pinned, or open"));
+            context.output.note(match verb {
+                ContentVerb::Unpin => format!("{kept} kept all the same: a folder above is pinned"),
+                ContentVerb::Pin | ContentVerb::Evict => {
+                    format!("{kept} kept: not in the cloud yet, pinned, or open")
+                }
+            });
         }
         Ok(())
     })

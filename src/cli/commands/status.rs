@@ -3,7 +3,7 @@
 use crate::cli::args::StatusArgs;
 use crate::cli::context::Context;
 use crate::cli::error::Result;
-use crate::cli::output::{counted, size};
+use crate::cli::output::{counted, printable, size};
 use crate::cli::target::target;
 use crate::control::protocol::{FileStatus, StatusReport, Transfer, VaultFilter, VaultStatus};
 
@@ -61,8 +61,20 @@ fn show_vault(context: &Context, vault: &VaultStatus) -> Result {
     for transfer in &vault.transfers {
         detail(show_transfer(transfer))?;
     }
+    if let Some(pins) = &vault.pins {
+        let files = counted(pins.files, "file is", "files are");
+        detail(match pins.missing {
+            0 => format!("{files} kept here"),
+            missing => {
+                format!("{files} to be kept here; {missing} of them not here yet ({})", size(pins.missing_bytes))
+            }
+        })?;
+        for failure in &pins.failed {
+            detail(format!("  {}: {}", printable(&failure.path), printable(&failure.why)))?;
+        }
+    }
     for mount in &vault.mounts {
-        detail(format!("mounted at {}", crate::cli::output::printable(mount)))?;
+        detail(format!("mounted at {}", printable(mount)))?;
     }
     vault.problems.iter().for_each(|problem| output.problem(problem));
     Ok(())
@@ -70,7 +82,7 @@ fn show_vault(context: &Context, vault: &VaultStatus) -> Result {
 
 fn show_transfer(transfer: &Transfer) -> String {
     let percent = (u128::from(transfer.done) * 100).checked_div(u128::from(transfer.total)).unwrap_or(100);
-    let path = crate::cli::output::printable(&transfer.path);
+    let path = printable(&transfer.path);
     format!("{} {path}: {percent} % of {}", transfer.direction, size(transfer.total))
 }
 

@@ -20,8 +20,8 @@ pub use requests::{
 };
 pub use status::{
     Changed, ContentChange, DaemonStatus, FileState, FileStatus, FolderTotals, ImportReport, MountInfo, Mounted,
-    Presence, StateWord, StatusReport, StopReport, Transfer, UnmountReport, Unsent, VaultDetails, VaultList,
-    VaultStatus, VaultSummary,
+    PinFailure, PinStatus, Presence, StateWord, StatusReport, StopReport, Transfer, UnmountReport, Unsent,
+    VaultDetails, VaultList, VaultStatus, VaultSummary,
 };
 
 /// Version in every address of the API.

@@ -211,6 +211,9 @@ pub struct VaultStatus {
     pub offline_by_user: bool,
     /// What moves now.
     pub transfers: Vec<Transfer>,
+    /// What is kept on this machine, if anything is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pins: Option<PinStatus>,
     /// The last time that the provider's changes were read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_pull: Option<String>,
@@ -218,6 +221,28 @@ pub struct VaultStatus {
     pub mounts: Vec<String>,
     /// What a person should know of.
     pub problems: Vec<Problem>,
+}
+
+/// What is kept on this machine.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct PinStatus {
+    /// Pinned files.
+    pub files: u64,
+    /// Those of them that are not here yet.
+    pub missing: u64,
+    /// Their bytes.
+    pub missing_bytes: u64,
+    /// Those that could not be fetched. They are tried again.
+    pub failed: Vec<PinFailure>,
+}
+
+/// A pinned file that could not be fetched.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct PinFailure {
+    /// Path in the vault.
+    pub path: String,
+    /// Why.
+    pub why: String,
 }
 
 /// A transfer that runs now.

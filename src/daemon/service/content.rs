@@ -2,8 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::catalog::{LocalContent, LocalRow, Version};
-use crate::content::Urgency;
+use crate::catalog::{LocalContent, LocalRow};
 use crate::control::protocol::{ContentChange, ErrorCode, Problem, Target};
 use crate::control::service::{ByteStream, ContentVerb, Reply};
 use crate::daemon::blocking::blocking;
@@ -20,13 +19,12 @@ impl Daemon {
             return Err(Problem::new(ErrorCode::Unsupported, what));
         }
         let vault = Arc::clone(&place.vault);
-        let (mut change, wanted) = blocking(move || match verb {
+        let mut change = blocking(move || match verb {
             ContentVerb::Pin => vault.pin(&row),
-            ContentVerb::Unpin => vault.unpin(&row).map(|change| (change, Vec::new())),
-            ContentVerb::Evict => vault.evict(&row).map(|change| (change, Vec::new())),
+            ContentVerb::Unpin => vault.unpin(&row),
+            ContentVerb::Evict => vault.evict(&row),
         })
         .await?;
-        place.vault.fetch_in_background(wanted);
         change.vault = place.vault.name();
         change.path = place.path;
         Ok(change)
@@ -40,34 +38,28 @@ impl Daemon {
 }
 
 impl OpenVault {
-    /// Marks and counts; answers the versions that are not here yet.
-    fn pin(&self, row: &LocalRow) -> Result<(ContentChange, Vec<Version>), Problem> {
+    /// Marks and counts; fetching is up to [`crate::daemon::pins`].
+    fn pin(&self, row: &LocalRow) -> Result<ContentChange, Problem> {
         self.mark_pinned(row, true)?;
-        let (mut change, mut wanted) = (nothing(), Vec::new());
+        let mut change = nothing();
         self.each_file(row, &mut |file| {
             change.files += 1;
             if let LocalContent::Clean(version) = &file.content {
-                self.keep(version, true)?;
-                let missing = version.size.saturating_sub(self.hydrated_bytes(file));
-                change.bytes += missing;
-                if missing > 0 {
-                    wanted.push(version.clone());
-                }
+                change.bytes += version.size.saturating_sub(self.hydrated_bytes(file));
             }
             Ok(())
         })?;
-        Ok((change, wanted))
+        Ok(change)
     }
 
+    /// What is in a folder that is pinned stays.
     fn unpin(&self, row: &LocalRow) -> Result<ContentChange, Problem> {
         self.mark_pinned(row, false)?;
         let mut change = nothing();
         self.each_file(row, &mut |file| {
             change.files += 1;
-            match &file.content {
-                LocalContent::Clean(version) => self.keep(version, false),
-                LocalContent::Staged { .. } | LocalContent::Symlink(_) | LocalContent::None => Ok(()),
-            }
+            change.kept += u64::from(self.pins.keeps(file.node));
+            Ok(())
         })?;
         Ok(change)
     }
@@ -98,30 +90,8 @@ impl OpenVault {
     fn mark_pinned(&self, row: &LocalRow, pinned: bool) -> Result<(), Problem> {
         self.catalog
             .write(|txn| txn.set_pinned(row.node, pinned))
-            .map_err(|error| problems::catalog(&self.name(), &error))
-    }
-
-    fn keep(&self, version: &Version, pinned: bool) -> Result<(), Problem> {
-        self.content.set_pinned(version, pinned).map_err(|error| problems::content(&error))
-    }
-
-    /// Fetches whole files, one after the other, while nobody waits for something else.
-    fn fetch_in_background(&self, wanted: Vec<Version>) {
-        if wanted.is_empty() {
-            return;
-        }
-        let fetcher = self.fetcher.clone();
-        self.tasks.spawn("fetch pinned files", |mut stop| async move {
-            for version in wanted {
-                let fetched = tokio::select! {
-                    () = stop.requested() => return,
-                    fetched = fetcher.hydrate(&version, Urgency::Background, &|_present| {}) => fetched,
-                };
-                if let Err(error) = fetched {
-                    tracing::warn!(%error, "a pinned file could not be fetched; it will be when it is read");
-                }
-            }
-        });
+            .map_err(|error| problems::catalog(&self.name(), &error))?;
+        self.pins.look()
     }
 }
 

@@ -139,6 +139,7 @@ impl Daemon {
             open.space_finding().await,
             open.provider_finding().await,
             open.sync_finding().await,
+            open.aside_finding().await,
         ]
     }
 }
@@ -179,12 +180,26 @@ impl OpenVault {
 
     async fn sync_finding(self: &Arc<Self>) -> Finding {
         let (vault, name) = (Arc::clone(self), self.name());
+        if let Some(problem) = self.trouble.problem() {
+            return finding("sync", Some(&name), Err(problem));
+        }
         let status = blocking(move || vault.engine.status().map_err(|error| problems::of(ErrorCode::Io, &error))).await;
         let told = status.and_then(|status| match words::vault_problem(&name, &status) {
             Some(problem) => Err(problem),
             None => Ok(format!("{}, {} to sync", words::state(status.state).as_str(), status.pending)),
         });
         finding("sync", Some(&name), told)
+    }
+}
+
+impl OpenVault {
+    async fn aside_finding(self: &Arc<Self>) -> Finding {
+        let vault = Arc::clone(self);
+        let told = blocking(move || match vault.put_aside() {
+            Some(problem) => Err(problem),
+            None => Ok("nothing had to be put aside".to_owned()),
+        });
+        finding("damage", Some(&self.name()), told.await)
     }
 }
 

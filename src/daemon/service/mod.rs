@@ -9,8 +9,10 @@ mod queue;
 mod status;
 mod target;
 mod vaults;
-mod walk;
+pub(super) mod walk;
 pub(super) mod words;
+
+pub(super) use status::count;
 
 use std::path::Path;
 use std::sync::Arc;

@@ -51,6 +51,7 @@ impl Daemon {
                 paused: false,
                 offline_by_user: false,
                 transfers: Vec::new(),
+                pins: None,
                 last_pull: None,
                 mounts,
                 problems: vec![problem],
@@ -88,6 +89,7 @@ impl OpenVault {
         let mut problems = self.troubles();
         let state = if problems.is_empty() { words::state(status.state) } else { StateWord::Error };
         problems.extend(words::vault_problem(&name, &status));
+        problems.extend(self.put_aside());
         Ok(VaultStatus {
             vault_id: self.id.to_string(),
             state,
@@ -101,6 +103,7 @@ impl OpenVault {
             paused: status.state == crate::sync::VaultState::Paused,
             offline_by_user: self.is_offline_by_user()?,
             transfers: uploads.chain(downloads).collect(),
+            pins: self.pins.status(),
             last_pull: status.last_pull.map(crate::types::Timestamp::to_rfc3339),
             problems,
             vault: name,
@@ -138,7 +141,11 @@ impl OpenVault {
                     .cause(problem)
                     .hint("see `vaultfs queue`")
             }),
-            NodeStatus::Synced | NodeStatus::LocalOnly => None,
+            NodeStatus::Synced | NodeStatus::LocalOnly => self.pins.failure(row.node).map(|why| {
+                Problem::new(ErrorCode::Io, format!("`{path}` is to be kept on this machine and could not be fetched"))
+                    .cause(why)
+                    .hint("it is tried again by itself; `vaultfs status` lists all that could not")
+            }),
         };
         let (mut size, mut hydrated) = (row.attr.size, self.hydrated_bytes(row));
         let mut below = None;
@@ -233,7 +240,7 @@ struct Totals {
     worst: Option<FileState>,
 }
 
-pub(super) fn count(number: usize) -> u64 {
+pub(in crate::daemon) fn count(number: usize) -> u64 {
     u64::try_from(number).unwrap_or(u64::MAX)
 }
 

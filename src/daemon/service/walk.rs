@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use super::status::count;
-use crate::catalog::{LocalRow, View};
+use crate::catalog::{Catalog, CatalogError, LocalRow, View};
 use crate::control::protocol::Problem;
 use crate::daemon::blocking::blocking;
 use crate::daemon::problems;
@@ -28,46 +28,82 @@ pub(super) struct Remaining {
     pub(super) nodes: Vec<NodeId>,
 }
 
+/// Calls `visit` for everything below a folder, folders before what is in them.
+pub(in crate::daemon) fn walk<E: From<CatalogError>>(
+    catalog: &Catalog,
+    folder: &LocalRow,
+    visit: &mut impl FnMut(&LocalRow) -> Result<(), E>,
+) -> Result<(), E> {
+    let mut folders = vec![folder.node];
+    while let Some(folder) = folders.pop() {
+        let mut after = NodeId(0);
+        loop {
+            let page = catalog.read(|view| view.local_children(folder, after, PAGE_ROWS))?;
+            for row in &page {
+                after = row.node;
+                visit(row)?;
+                if row.kind == NodeKind::Folder {
+                    folders.push(row.node);
+                }
+            }
+            if page.len() < PAGE_ROWS {
+                break;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Calls `visit` for the file itself, or for every file below a folder.
+pub(in crate::daemon) fn each_file<E: From<CatalogError>>(
+    catalog: &Catalog,
+    row: &LocalRow,
+    visit: &mut impl FnMut(&LocalRow) -> Result<(), E>,
+) -> Result<(), E> {
+    match row.kind {
+        NodeKind::File => visit(row),
+        NodeKind::Folder => walk(catalog, row, &mut |row| if row.kind == NodeKind::File { visit(row) } else { Ok(()) }),
+        NodeKind::Symlink | NodeKind::Special => Ok(()),
+    }
+}
+
+/// What went wrong on a walk: the catalog, or what was done on the way.
+pub(super) enum OnTheWay {
+    Catalog(CatalogError),
+    Visit(Problem),
+}
+
+impl From<CatalogError> for OnTheWay {
+    fn from(error: CatalogError) -> Self {
+        Self::Catalog(error)
+    }
+}
+
 impl OpenVault {
-    /// Calls `visit` for everything below a folder, folders before what is in them.
+    /// As [`walk`], in this vault's catalog.
     pub(super) fn walk(
         &self,
         folder: &LocalRow,
         visit: &mut impl FnMut(&LocalRow) -> Result<(), Problem>,
     ) -> Result<(), Problem> {
-        let mut folders = vec![folder.node];
-        while let Some(folder) = folders.pop() {
-            let mut after = NodeId(0);
-            loop {
-                let page = self
-                    .catalog
-                    .read(|view| view.local_children(folder, after, PAGE_ROWS))
-                    .map_err(|error| problems::catalog(&self.name(), &error))?;
-                for row in &page {
-                    after = row.node;
-                    visit(row)?;
-                    if row.kind == NodeKind::Folder {
-                        folders.push(row.node);
-                    }
-                }
-                if page.len() < PAGE_ROWS {
-                    break;
-                }
-            }
-        }
-        Ok(())
+        let walked = walk(&self.catalog, folder, &mut |row| visit(row).map_err(OnTheWay::Visit));
+        walked.map_err(|error| self.on_the_way(error))
     }
 
-    /// Calls `visit` for the file itself, or for every file below a folder.
+    /// As [`each_file`], in this vault's catalog.
     pub(super) fn each_file(
         &self,
         row: &LocalRow,
         visit: &mut impl FnMut(&LocalRow) -> Result<(), Problem>,
     ) -> Result<(), Problem> {
-        match row.kind {
-            NodeKind::File => visit(row),
-            NodeKind::Folder => self.walk(row, &mut |row| if row.kind == NodeKind::File { visit(row) } else { Ok(()) }),
-            NodeKind::Symlink | NodeKind::Special => Ok(()),
+        let walked = each_file(&self.catalog, row, &mut |row| visit(row).map_err(OnTheWay::Visit));
+        walked.map_err(|error| self.on_the_way(error))
+    }
+
+    fn on_the_way(&self, error: OnTheWay) -> Problem {
+        match error {
+            OnTheWay::Catalog(error) => problems::catalog(&self.name(), &error),
+            OnTheWay::Visit(problem) => problem,
         }
     }
 
@@ -121,7 +157,7 @@ fn is_below(view: &View<'_>, top: NodeId, node: NodeId) -> crate::catalog::Resul
 }
 
 /// Where a node is, or was.
-pub(super) fn path_of(view: &View<'_>, node: NodeId) -> crate::catalog::Result<String> {
+pub(in crate::daemon) fn path_of(view: &View<'_>, node: NodeId) -> crate::catalog::Result<String> {
     if let Some(path) = view.local_path(node)? {
         return Ok(path);
     }

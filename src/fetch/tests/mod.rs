@@ -3,6 +3,8 @@
 mod fake;
 mod flight;
 mod integrity;
+mod limits;
 mod real;
+mod resume;
 mod streaming;
 mod stress;

@@ -6,12 +6,13 @@ use std::os::unix::fs::FileExt as _;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use cap_std::fs::{Dir, OpenOptions};
+use cap_std::fs::{Dir, OpenOptions, OpenOptionsExt as _};
 
 use crate::provider::{ErrorKind, ProviderError, RemoteEntry, Result, Upload, UploadTarget};
 use crate::sys::disk;
 use crate::types::{ByteRange, ContentHash, ContentHasher, EntryName, RemoteId, Revision, Timestamp};
 
+use super::attributes::carry_over;
 use super::error::{index_error, io_error};
 use super::index::{self, Index, Row};
 use super::root::{Stat, exchange, open_file, rename_new, sync_dir};
@@ -20,6 +21,11 @@ use super::{blocking, check_name, effect_unknown};
 
 /// Bytes that are copied at a time.
 const PART_BYTES: u64 = 1024 * 1024;
+
+/// Permission bits of a new file, before the umask: those that any program would ask for.
+const NEW_FILE: u32 = 0o666;
+/// Of a new version until it is complete and gets those of the one that it replaces: its bytes may be nobody else's business.
+const NEXT_VERSION: u32 = 0o600;
 
 const READ: &str = "read";
 const UPLOAD: &str = "upload";
@@ -67,19 +73,19 @@ impl Local {
 
     fn begin_upload(self: Arc<Self>, target: &UploadTarget) -> Result<Temporary> {
         let root = self.root(UPLOAD)?;
-        let create = |folder: Dir| Temporary::create(&self, folder);
+        let create = |folder: Dir, mode| Temporary::create(&self, folder, mode);
         match target {
             UploadTarget::Create { parent, name } => {
                 check_name(UPLOAD, name)?;
                 self.with_folder(UPLOAD, &root, parent, |_, _, folder| match folder.symlink_metadata(name.as_str()) {
                     Ok(_) => Err(ProviderError::new(ErrorKind::Exists, UPLOAD, format!("{name} exists"))),
-                    Err(_) => create(folder),
+                    Err(_) => create(folder, NEW_FILE),
                 })
             }
             UploadTarget::Replace { id, expected } => {
                 self.with_entry(UPLOAD, &root, id, |_, Located { row, folder }| {
                     expect_revision(&row, expected, ErrorKind::RevisionMismatch, UPLOAD)?;
-                    create(folder)
+                    create(folder, NEXT_VERSION)
                 })
             }
         }
@@ -115,12 +121,12 @@ pub(super) async fn upload(local: &Arc<Local>, upload: Upload<'_>) -> Result<Rem
     let size = upload.source.size();
     let mut offset = 0;
     while offset < size {
-        let length = usize::try_from(PART_BYTES.min(size - offset)).unwrap_or_default();
-        let mut part = vec![0; length];
+        let granted = upload.observer.grant(PART_BYTES.min(size - offset)).await;
+        let mut part = vec![0; usize::try_from(granted).unwrap_or_default()];
         upload.source.read_at(offset, &mut part).map_err(|error| io_error(UPLOAD, "the bytes to upload", error))?;
         hasher.update(&part);
         temporary = temporary.write(offset, part).await?;
-        offset += PART_BYTES.min(size - offset);
+        offset += granted;
         upload.observer.progressed(offset);
     }
     if hasher.finish() != upload.hash {
@@ -151,9 +157,9 @@ struct Temporary {
 }
 
 impl Temporary {
-    fn create(local: &Arc<Local>, folder: Dir) -> Result<Self> {
+    fn create(local: &Arc<Local>, folder: Dir, mode: u32) -> Result<Self> {
         let name = local.reserve_temporary();
-        match folder.open_with(&name, OpenOptions::new().write(true).create_new(true)) {
+        match folder.open_with(&name, OpenOptions::new().write(true).create_new(true).mode(mode)) {
             Ok(file) => Ok(Self { local: Arc::clone(local), folder, name, file: Arc::new(file.into_std()) }),
             Err(error) => {
                 local.release_temporary(&name);
@@ -207,9 +213,8 @@ impl Temporary {
         let Located { mut row, folder } = located;
         let name = row.name.clone();
         let failed = |error| io_error(UPLOAD, name.as_str(), error);
-        let old = folder.symlink_metadata(name.as_str()).map_err(failed)?;
-        let set_permissions = self.file.set_permissions(old.permissions().into_std(&self.file).map_err(failed)?);
-        set_permissions.map_err(failed)?;
+        let old = open_file(&folder, name.as_str()).map_err(failed)?.into_std();
+        carry_over(&old, &self.file).map_err(failed)?;
         let before = Stat::of_file(&self.file).map_err(failed)?;
         // An exchange shows what was replaced, so that an edit that slipped in after the check is put back, not lost.
         if exchange(&self.folder, &self.name, &folder, name.as_str()).map_err(failed)? {

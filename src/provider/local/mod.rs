@@ -8,6 +8,7 @@
 //! Ids: entries are recognised by inode and birth time, places by name; see `list`. Revisions: size, modification time,
 //! change time and inode at the moment when the content was first seen; a rename keeps the revision.
 
+mod attributes;
 mod changes;
 mod config;
 mod content;

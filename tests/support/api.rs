@@ -5,7 +5,7 @@ use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
-use crate::support::Device;
+use super::Device;
 
 /// How long a vault of a million nodes may take to come to rest before the test fails.
 const REST_LIMIT: Duration = Duration::from_secs(3600);
@@ -48,8 +48,13 @@ impl Counts {
         Self(counters.filter_map(|(name, value)| Some((name.to_owned(), value.parse().ok()?))).collect())
     }
 
+    /// A counter.
+    pub(crate) fn get(&self, name: &str) -> u64 {
+        self.0[name]
+    }
+
     /// How much a counter has grown since `before`.
     pub(crate) fn since(&self, before: &Self, name: &str) -> u64 {
-        self.0[name] - before.0[name]
+        self.get(name) - before.get(name)
     }
 }
