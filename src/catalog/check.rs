@@ -19,7 +19,7 @@ pub(super) fn check(view: &View<'_>, totals: Totals) -> Result<Vec<String>> {
         check_rooted(view.connection, table, &mut findings)?;
         check_keys(view, table, &mut findings)?;
     }
-    for (what, sql) in RULES {
+    for Rule { what, sql, mend: _ } in RULES {
         let culprits = all(view.connection, sql, &[], |row| get_node(row, 0))?;
         report(what, &culprits, &mut findings);
     }
@@ -127,58 +127,100 @@ macro_rules! same_version {
     };
 }
 
-/// Queries that return the nodes which break a rule.
-const RULES: &[(&str, &str)] = &[
-    ("a row is set aside", "SELECT node FROM local WHERE aside <> 0 UNION SELECT node FROM remote WHERE aside <> 0"),
-    (
-        "its content names staged bytes that the catalog does not know",
-        "SELECT node FROM local WHERE staged IS NOT NULL AND staged NOT IN (SELECT id FROM staged)",
-    ),
-    (
-        "its content names staged bytes of another node",
-        "SELECT local.node FROM local JOIN staged ON staged.id = local.staged WHERE staged.node <> local.node",
-    ),
-    (
-        "a row has another kind than its node",
-        "SELECT node.id FROM node LEFT JOIN local ON local.node = node.id LEFT JOIN remote ON remote.node = node.id \
+/// What no row may break.
+pub(super) struct Rule {
+    /// For people.
+    pub(super) what: &'static str,
+    /// Selects the nodes that break it.
+    pub(super) sql: &'static str,
+    /// What puts it right.
+    pub(super) mend: Mend,
+}
+
+/// What puts a broken rule right.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Mend {
+    /// Nothing that a program should do by itself.
+    ByHand,
+    /// The planner looks at the node again.
+    LookAgain,
+    /// S forgets the node before that: what is missing on one side must not count as deleted there.
+    ForgetBase,
+    /// The node's row of this table goes.
+    Remove(&'static str),
+}
+
+/// The rules, in the order in which they are mended: what is no longer left out may have to be looked at.
+pub(super) const RULES: &[Rule] = &[
+    Rule {
+        what: "it is left out, but shown or remembered as synced",
+        sql: "SELECT node FROM left_out WHERE node IN (SELECT node FROM local) OR node IN (SELECT node FROM synced)",
+        mend: Mend::Remove("left_out"),
+    },
+    Rule {
+        what: "a row is set aside",
+        sql: "SELECT node FROM local WHERE aside <> 0 UNION SELECT node FROM remote WHERE aside <> 0",
+        mend: Mend::ByHand,
+    },
+    Rule {
+        what: "its content names staged bytes that the catalog does not know",
+        sql: "SELECT node FROM local WHERE staged IS NOT NULL AND staged NOT IN (SELECT id FROM staged)",
+        mend: Mend::ByHand,
+    },
+    Rule {
+        what: "its content names staged bytes of another node",
+        sql: "SELECT local.node FROM local JOIN staged ON staged.id = local.staged WHERE staged.node <> local.node",
+        mend: Mend::ByHand,
+    },
+    Rule {
+        what: "a row has another kind than its node",
+        sql: "SELECT node.id FROM node LEFT JOIN local ON local.node = node.id LEFT JOIN remote ON remote.node = node.id \
          LEFT JOIN synced ON synced.node = node.id \
          WHERE local.kind <> node.kind OR remote.kind <> node.kind OR synced.kind <> node.kind",
-    ),
-    (
-        "its parent is not a folder",
-        "SELECT local.node FROM local JOIN node ON node.id = local.parent WHERE node.kind <> 1 \
+        mend: Mend::ByHand,
+    },
+    Rule {
+        what: "its parent is not a folder",
+        sql: "SELECT local.node FROM local JOIN node ON node.id = local.parent WHERE node.kind <> 1 \
          UNION SELECT remote.node FROM remote JOIN node ON node.id = remote.parent WHERE node.kind <> 1 \
          UNION SELECT synced.node FROM synced JOIN node ON node.id = synced.parent WHERE node.kind <> 1",
-    ),
-    (
-        "it is in the local tree only and not dirty",
-        "SELECT node FROM local WHERE local_only = 0 AND parent IS NOT NULL AND node NOT IN (SELECT node FROM remote) \
+        mend: Mend::ByHand,
+    },
+    Rule {
+        what: "it is in the local tree only and not dirty",
+        sql: "SELECT node FROM local WHERE local_only = 0 AND parent IS NOT NULL AND node NOT IN (SELECT node FROM remote) \
          AND node NOT IN (SELECT node FROM dirty)",
-    ),
-    (
-        "it never leaves this machine, but the provider has it, and it is not dirty",
-        "SELECT node FROM local WHERE local_only = 1 AND node NOT IN (SELECT node FROM dirty) \
+        mend: Mend::LookAgain,
+    },
+    Rule {
+        what: "it never leaves this machine, but the provider has it, and it is not dirty",
+        sql: "SELECT node FROM local WHERE local_only = 1 AND node NOT IN (SELECT node FROM dirty) \
          AND (node IN (SELECT node FROM remote) OR node IN (SELECT node FROM synced))",
-    ),
-    (
-        "the provider has it, the local or the synced tree has not, and it is not dirty",
-        "SELECT node FROM remote WHERE parent IS NOT NULL AND node NOT IN (SELECT node FROM dirty) \
-         AND node NOT IN (SELECT node FROM arriving) AND (node NOT IN (SELECT node FROM local) OR node NOT IN (SELECT node FROM synced))",
-    ),
-    (
-        "the synced tree has it, the provider has not, and it is not dirty",
-        "SELECT node FROM synced WHERE parent IS NOT NULL AND node NOT IN (SELECT node FROM remote) \
+        mend: Mend::LookAgain,
+    },
+    Rule {
+        what: "the provider has it, the local or the synced tree has not, and it is neither dirty nor left out",
+        sql: "SELECT node FROM remote WHERE parent IS NOT NULL AND node NOT IN (SELECT node FROM dirty) \
+         AND node NOT IN (SELECT node FROM arriving) AND node NOT IN (SELECT node FROM left_out) \
+         AND (node NOT IN (SELECT node FROM local) OR node NOT IN (SELECT node FROM synced))",
+        mend: Mend::ForgetBase,
+    },
+    Rule {
+        what: "the synced tree has it, the provider has not, and it is not dirty",
+        sql: "SELECT node FROM synced WHERE parent IS NOT NULL AND node NOT IN (SELECT node FROM remote) \
          AND node NOT IN (SELECT node FROM dirty)",
-    ),
-    (
-        "its place differs between the trees and it is not dirty",
-        "SELECT local.node FROM local JOIN remote ON remote.node = local.node JOIN synced ON synced.node = local.node \
+        mend: Mend::ForgetBase,
+    },
+    Rule {
+        what: "its place differs between the trees and it is not dirty",
+        sql: "SELECT local.node FROM local JOIN remote ON remote.node = local.node JOIN synced ON synced.node = local.node \
          WHERE local.parent IS NOT NULL AND local.node NOT IN (SELECT node FROM dirty) AND (local.parent <> remote.parent \
          OR local.parent <> synced.parent OR coalesce(local.key, local.name) <> remote.key OR remote.key <> synced.key)",
-    ),
-    (
-        "its content differs between the trees and it is not dirty",
-        concat!(
+        mend: Mend::LookAgain,
+    },
+    Rule {
+        what: "its content differs between the trees and it is not dirty",
+        sql: concat!(
             "SELECT local.node FROM local JOIN remote ON remote.node = local.node JOIN synced ON synced.node = local.node ",
             "WHERE local.node NOT IN (SELECT node FROM dirty) AND (local.content = 3 OR remote.target IS NOT synced.target ",
             "OR local.target IS NOT remote.target OR NOT ",
@@ -187,15 +229,22 @@ const RULES: &[(&str, &str)] = &[
             same_version!("local.revision", "local.hash", "remote.revision", "remote.hash"),
             ")"
         ),
-    ),
-    (
-        "it counts as arriving, but the local or the synced tree has it",
-        "SELECT node FROM arriving WHERE node IN (SELECT node FROM local) OR node IN (SELECT node FROM synced) \
+        mend: Mend::LookAgain,
+    },
+    Rule {
+        what: "it counts as arriving, but the local or the synced tree has it",
+        sql: "SELECT node FROM arriving WHERE node IN (SELECT node FROM local) OR node IN (SELECT node FROM synced) \
          OR node IN (SELECT node FROM dirty)",
-    ),
-    (
-        "it has extended attributes but no name",
-        "SELECT DISTINCT ino FROM xattr WHERE ino NOT IN (SELECT ino FROM local)",
-    ),
-    ("it is pinned but not in the local tree", "SELECT node FROM pin WHERE node NOT IN (SELECT node FROM local)"),
+        mend: Mend::LookAgain,
+    },
+    Rule {
+        what: "it has extended attributes but no name",
+        sql: "SELECT DISTINCT ino FROM xattr WHERE ino NOT IN (SELECT ino FROM local)",
+        mend: Mend::ByHand,
+    },
+    Rule {
+        what: "it is pinned but not in the local tree",
+        sql: "SELECT node FROM pin WHERE node NOT IN (SELECT node FROM local)",
+        mend: Mend::Remove("pin"),
+    },
 ];

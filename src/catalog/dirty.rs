@@ -103,15 +103,15 @@ impl Txn<'_> {
         value(self.connection, sql, &[&node(id)?])
     }
 
-    /// After a change of R or S: dirty, but an existing time of the last local change stays.
-    pub(super) fn mark_dirty(&self, id: NodeId) -> Result<()> {
+    /// After a change of R or S, or of what the trees mean: dirty, but an existing time of the last local change stays.
+    pub fn mark_dirty(&self, id: NodeId) -> Result<()> {
         let sql = "INSERT INTO dirty (node, touched) VALUES (?1, 0) ON CONFLICT (node) DO NOTHING";
         self.of_node(id, execute(self.connection, sql, &[&node(id)?]))?;
         self.has_arrived(id)
     }
 
     /// After a change of R: arriving if R alone has it, else as [`Txn::mark_dirty`].
-    pub(super) fn mark_told(&self, id: NodeId) -> Result<()> {
+    pub fn mark_told(&self, id: NodeId) -> Result<()> {
         let sql = "INSERT INTO arriving (node) SELECT ?1 WHERE NOT EXISTS (SELECT 1 FROM local WHERE node = ?1) \
             AND NOT EXISTS (SELECT 1 FROM synced WHERE node = ?1) AND NOT EXISTS (SELECT 1 FROM dirty WHERE node = ?1) \
             ON CONFLICT (node) DO NOTHING";

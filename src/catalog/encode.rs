@@ -189,6 +189,7 @@ pub(super) const fn reason(reason: HistoryReason) -> &'static str {
         HistoryReason::DeletedUnsynced => "deleted-unsynced",
         HistoryReason::Recovered => "recovered",
         HistoryReason::Discarded => "discarded",
+        HistoryReason::Overruled => "overruled",
     }
 }
 
@@ -201,6 +202,7 @@ pub(super) fn get_reason(row: &Row<'_>, column: usize) -> Result<HistoryReason> 
         "deleted-unsynced" => Ok(HistoryReason::DeletedUnsynced),
         "recovered" => Ok(HistoryReason::Recovered),
         "discarded" => Ok(HistoryReason::Discarded),
+        "overruled" => Ok(HistoryReason::Overruled),
         other => Err(CatalogError::Corrupt(format!("unknown reason {other:?}"))),
     }
 }

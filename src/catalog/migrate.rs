@@ -12,12 +12,13 @@ pub(super) const APPLICATION_ID: i32 = 0x5661_4653;
 pub(super) const SCHEMA: &str = include_str!("schema.sql");
 
 /// Step `i` brings version `i` to `i + 1`.
-pub(super) const MIGRATIONS: &[&str] = &[include_str!("migrations/0001_initial.sql")];
+pub(super) const MIGRATIONS: &[&str] =
+    &[include_str!("migrations/0001_initial.sql"), include_str!("migrations/0002_left_out_and_conflicts.sql")];
 
 /// The version of [`SCHEMA`]: the number of [`MIGRATIONS`].
-pub(super) const SCHEMA_VERSION: i64 = 1;
+pub(super) const SCHEMA_VERSION: i64 = 2;
 
-const _: () = assert!(MIGRATIONS.len() == 1, "SCHEMA_VERSION counts MIGRATIONS");
+const _: () = assert!(MIGRATIONS.len() == 2, "SCHEMA_VERSION counts MIGRATIONS");
 
 /// Applies the steps above `version` in one transaction. Foreign keys must be off on the connection, because a step may build
 /// a table anew; they are checked before the commit.

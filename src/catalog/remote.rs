@@ -9,7 +9,7 @@ use super::encode::{
 };
 use super::error::Constraint;
 use super::{CatalogError, RemoteBody, RemoteRow, Result, Txn, View};
-use crate::types::{ContentHash, NameKey, NodeId, NodeKind, RemoteId, Revision, Timestamp};
+use crate::types::{ContentHash, EntryName, NameKey, NodeId, NodeKind, RemoteId, Revision, Timestamp};
 
 macro_rules! select_remote {
     ($rest:literal) => {
@@ -88,6 +88,16 @@ impl View<'_> {
         let after = after.max(NodeId::ROOT);
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         all(self.connection, sql, &[&node(after)?, &limit], |row| Ok((get_node(row, 0)?, RemoteId(row.get(1)?))))
+    }
+
+    /// Walks `a/b/c` from the root, by names that the provider thinks equal. Empty components are skipped.
+    pub fn remote_at_path(&self, path: &str) -> Result<Option<RemoteRow>> {
+        let mut found = self.remote(NodeId::ROOT)?;
+        for name in path.split('/').filter(|name| !name.is_empty()) {
+            let (Some(folder), Ok(name)) = (found, EntryName::new(name)) else { return Ok(None) };
+            found = self.remote_by_key(folder.node, &self.rules.key(&name))?;
+        }
+        Ok(found)
     }
 
     /// Entries of a folder, in the order of node ids.

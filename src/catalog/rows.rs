@@ -80,6 +80,17 @@ pub enum LocalContent {
     },
 }
 
+impl RemoteRow {
+    /// What it is.
+    pub fn kind(&self) -> NodeKind {
+        match self.body {
+            RemoteBody::Folder => NodeKind::Folder,
+            RemoteBody::File { .. } => NodeKind::File,
+            RemoteBody::Symlink { .. } => NodeKind::Symlink,
+        }
+    }
+}
+
 /// A node of the remote tree R: what the provider last told.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct RemoteRow {
@@ -247,6 +258,23 @@ pub enum HistoryReason {
     Recovered,
     /// The user discarded it from the queue.
     Discarded,
+    /// The user had it replaced by another version on purpose.
+    Overruled,
+}
+
+/// Something that a person decided about an entry, which the program would have done in another way or not at all.
+#[derive(Clone, PartialEq, Eq, Debug, serde::Serialize)]
+pub struct DecisionRow {
+    /// Counts up.
+    pub id: i64,
+    /// When.
+    pub at: Timestamp,
+    /// Path in the vault at that time; empty for the vault as a whole.
+    pub path: String,
+    /// What: `upload`, `discard`, `hold`, ...
+    pub what: String,
+    /// What became of it, for people.
+    pub detail: String,
 }
 
 /// A conflict that both sides survived.
@@ -268,6 +296,14 @@ pub struct ConflictRow {
     pub found_at: Timestamp,
     /// When it was resolved.
     pub resolved_at: Option<Timestamp>,
+    /// The content from here that clashed: its revision, or the hash of bytes that had none yet.
+    pub ours: Option<String>,
+    /// The content from elsewhere that clashed: its revision.
+    pub theirs: Option<String>,
+    /// What was done by itself: `keep both`, `merge`, ...
+    pub strategy: String,
+    /// What became of it, for people.
+    pub result: String,
 }
 
 /// Position in the change feed and what belongs to it.

@@ -1,4 +1,4 @@
--- The current schema, version 1: new databases are made from this file, older ones are brought here by migrations/.
+-- The current schema, version 2: new databases are made from this file, older ones are brought here by migrations/.
 -- A test keeps both equal. Integers are signed 64 bit; times are nanoseconds since 1970; names are UTF-8 as written.
 -- kind: 0 file, 1 folder, 2 symbolic link, 3 special.
 -- hash: one byte for the algorithm (1 Dropbox, 2 BLAKE3), then the digest.
@@ -191,6 +191,21 @@ CREATE TABLE arriving (
     node INTEGER PRIMARY KEY REFERENCES node (id) ON DELETE CASCADE
 ) STRICT;
 
+-- Nodes of the provider's that the user's filter keeps out of L. One that is here has no row in L or S, and need not be dirty.
+CREATE TABLE left_out (
+    node INTEGER PRIMARY KEY REFERENCES node (id) ON DELETE CASCADE
+) STRICT;
+
+CREATE TRIGGER shown_is_not_left_out AFTER INSERT ON local
+BEGIN
+    DELETE FROM left_out WHERE node = NEW.node;
+END;
+
+CREATE TRIGGER gone_is_not_left_out AFTER DELETE ON remote
+BEGIN
+    DELETE FROM left_out WHERE node = OLD.node;
+END;
+
 CREATE TABLE sync_state (
     node            INTEGER PRIMARY KEY REFERENCES node (id) ON DELETE CASCADE,
     attempts        INTEGER NOT NULL CHECK (attempts >= 0),
@@ -247,6 +262,8 @@ CREATE TABLE history (
 ) STRICT;
 CREATE INDEX history_by_node ON history (node);
 
+-- ours, theirs: which contents met, as far as each has a name: a revision, or the hash of bytes that had none yet.
+-- strategy: what was done by itself; result: what became of it.
 CREATE TABLE conflict (
     id          INTEGER PRIMARY KEY AUTOINCREMENT,
     node        INTEGER NOT NULL,
@@ -255,6 +272,19 @@ CREATE TABLE conflict (
     what        TEXT NOT NULL,
     device      TEXT NOT NULL,
     found_at    INTEGER NOT NULL,
-    resolved_at INTEGER
+    resolved_at INTEGER,
+    ours        TEXT,
+    theirs      TEXT,
+    strategy    TEXT NOT NULL DEFAULT '',
+    result      TEXT NOT NULL DEFAULT ''
 ) STRICT;
 CREATE INDEX conflict_open ON conflict (id) WHERE resolved_at IS NULL;
+
+-- What people decided about entries: overrides leave a trace.
+CREATE TABLE decision (
+    id     INTEGER PRIMARY KEY AUTOINCREMENT,
+    at     INTEGER NOT NULL,
+    path   TEXT NOT NULL,
+    what   TEXT NOT NULL,
+    detail TEXT NOT NULL
+) STRICT;

@@ -7,7 +7,7 @@ use super::encode::{
 };
 use super::{Result, StagedRow, Txn, View};
 use crate::provider::UploadSession;
-use crate::types::StagedId;
+use crate::types::{NodeId, StagedId};
 
 macro_rules! select_staged {
     ($rest:literal) => {
@@ -41,6 +41,13 @@ impl View<'_> {
         let sum = one(self.connection, sql, &[], |row| Ok((get_u64(row, 0)?, get_u64(row, 1)?)))?;
         let (high, low) = sum.unwrap_or_default();
         Ok(high.saturating_mul(1 << 32).saturating_add(low))
+    }
+
+    /// Files whose bytes the provider does not have, with their sizes.
+    pub fn unsent(&self) -> Result<Vec<(NodeId, u64)>> {
+        let sql = "SELECT local.node, staged.size FROM dirty JOIN local ON local.node = dirty.node \
+            JOIN staged ON staged.id = local.staged ORDER BY local.node";
+        all(self.connection, sql, &[], |row| Ok((get_node(row, 0)?, get_u64(row, 1)?)))
     }
 
     /// All staged bytes, oldest first.

@@ -95,17 +95,35 @@ pub enum Command {
         #[command(flatten)]
         vault: VaultArg,
     },
-    /// Names that never leave this machine
+    /// What never leaves this machine, and what is left out of it
     Rules {
         #[command(subcommand)]
         command: RulesCommand,
     },
+    /// Every entry with its state, size, hash, revision and id at the provider, one per line
+    Manifest(VaultArg),
+    /// Check that everything is as the manifest says
+    Verify {
+        /// Read every byte that is here, list everything at the provider, and fetch again what has rotted
+        #[arg(long)]
+        deep: bool,
+        #[command(flatten)]
+        vault: VaultArg,
+    },
     /// Look for trouble and say what to do
-    Doctor(VaultArg),
+    Doctor {
+        /// Put right what can be put right without losing anything
+        #[arg(long)]
+        repair: bool,
+        #[command(flatten)]
+        vault: VaultArg,
+    },
     /// Settings
     Config {
         #[command(subcommand)]
         command: ConfigCommand,
+        #[command(flatten)]
+        vault: VaultArg,
     },
     /// Behave as if there were no network
     Offline(NetworkArgs),
@@ -231,6 +249,14 @@ pub enum QueueCommand {
         #[arg(long, short)]
         yes: bool,
     },
+    /// Send a local edit over whatever the provider has; the provider's version goes to history
+    Upload {
+        /// File or folder
+        path: PathBuf,
+        /// Do not ask
+        #[arg(long, short)]
+        yes: bool,
+    },
 }
 
 /// `sync`
@@ -273,6 +299,8 @@ pub struct WaitArgs {
 pub enum HistoryCommand {
     /// List kept versions (the default)
     List,
+    /// List what was decided by hand: versions that were overruled, files that were kept back, conflicts that were settled
+    Decisions,
     /// Put a kept version back, beside what is there now
     Restore {
         /// Number in `history list`
@@ -294,6 +322,12 @@ pub enum ConflictsCommand {
     Resolve {
         /// Number in `conflicts list`
         id: Option<i64>,
+        /// Keep only one of the two versions, under the name; the other one goes to history
+        #[arg(long, value_enum, requires = "id")]
+        keep: Option<KeepArg>,
+        /// Do not ask
+        #[arg(long, short, requires = "keep")]
+        yes: bool,
     },
     /// Write both versions of every conflict as plain files
     Export {
@@ -302,12 +336,23 @@ pub enum ConflictsCommand {
     },
 }
 
+/// `--keep`
+#[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
+pub enum KeepArg {
+    /// The version of this device
+    Ours,
+    /// The version of the other device
+    Theirs,
+    /// Both, as they are
+    Both,
+}
+
 /// `rules …`
 #[derive(Subcommand, Debug)]
 pub enum RulesCommand {
-    /// Say whether a name stays on this machine, and by which rule
+    /// Say whether a file takes part in syncing, and which rule or which part of the filter says so
     Why {
-        /// File name or path
+        /// File name, path in the vault, or file in a mount
         name: String,
         /// The vault whose rules apply (the default vault if none is named)
         #[arg(long, value_name = "NAME")]
@@ -324,20 +369,16 @@ pub enum ConfigCommand {
     Set {
         /// Name of the setting, as `config show` prints it
         key: String,
-        /// New value
+        /// New value; several with commas between them, or as ["a", "b"]
         value: String,
-        /// Only for this vault (name or id)
-        #[arg(long, value_name = "NAME")]
-        vault: Option<String>,
     },
     /// Take a setting out of the settings file, so that the default (or the value for all vaults) holds again
     Unset {
         /// Name of the setting, as `config show` prints it
         key: String,
-        /// Only for this vault (name or id)
-        #[arg(long, value_name = "NAME")]
-        vault: Option<String>,
     },
+    /// Tell a running daemon that the settings file was changed by hand
+    Reload,
 }
 
 /// `offline`, `online`

@@ -7,6 +7,7 @@ pub mod args;
 mod commands;
 mod context;
 pub mod error;
+mod lines;
 pub mod output;
 mod target;
 

@@ -48,6 +48,14 @@ impl Output {
         self.line(text)
     }
 
+    /// One JSON document on one line.
+    pub fn json_line(self, value: &impl serde::Serialize) -> Result {
+        let text = serde_json::to_string(value).map_err(|error| {
+            Problem::new(ErrorCode::Internal, "the answer cannot be written as JSON").because(&error)
+        })?;
+        self.line(text)
+    }
+
     /// One line of data.
     pub fn line(self, text: impl AsRef<str>) -> Result {
         let mut out = io::stdout().lock();

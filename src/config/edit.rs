@@ -8,7 +8,7 @@ use std::path::Path;
 use toml_edit::{DocumentMut, Item, Table, Value};
 
 use super::file::{ConfigFile, VAULT_SECTION};
-use super::resolve::{Config, Layers, Origin, check};
+use super::resolve::{Config, Layers, Origin, check, vault_key};
 use super::settings::{Form, Setting, Settings, find, nearest};
 use super::value::RawValue;
 use super::{ConfigError, Environment, private_file};
@@ -16,6 +16,8 @@ use super::{ConfigError, Environment, private_file};
 /// Sets a value, for one vault if `vault` is given.
 pub fn set(path: &Path, key: &str, value: &str, vault: Option<&str>) -> Result<(), ConfigError> {
     let setting = row(key, vault)?;
+    let heading = vault.map(|vault| heading(path, vault)).transpose()?;
+    let vault = heading.as_deref();
     check(&mut Settings::defaults(""), setting, &RawValue::Text(value.to_owned()), &Origin::Flag)?;
     let wanted = toml_value(setting, value);
     change(path, |document| {
@@ -41,9 +43,26 @@ pub fn set(path: &Path, key: &str, value: &str, vault: Option<&str>) -> Result<(
     })
 }
 
+/// A vault got another name: what is set for it stays set for it.
+pub fn rename_vault(path: &Path, old: &str, new: &str) -> Result<(), ConfigError> {
+    if !path.exists() {
+        return Ok(());
+    }
+    change(path, |document| {
+        let Some(vaults) = document.get_mut(VAULT_SECTION).and_then(Item::as_table_like_mut) else { return };
+        // Sections are compared as vault names are; one that is headed by an id stays.
+        let heading = vaults.iter().map(|(name, _)| name.to_owned()).find(|name| vault_key(name) == vault_key(old));
+        if let Some(section) = heading.and_then(|name| vaults.remove(&name)) {
+            vaults.insert(new, section);
+        }
+    })
+}
+
 /// Removes a value, so that the default (or the general value) holds again. True if it was there.
 pub fn unset(path: &Path, key: &str, vault: Option<&str>) -> Result<bool, ConfigError> {
     let setting = row(key, vault)?;
+    let heading = vault.map(|vault| heading(path, vault)).transpose()?;
+    let vault = heading.as_deref();
     let mut removed = false;
     change(path, |document| {
         let steps = steps(setting, vault);
@@ -87,6 +106,13 @@ fn change(path: &Path, edit: impl FnOnce(&mut DocumentMut)) -> Result<(), Config
     private_file::replace(path, new.as_bytes(), true).map_err(unwritable)
 }
 
+/// The heading under which the file has a vault already, in whatever case.
+fn heading(path: &Path, vault: &str) -> Result<String, ConfigError> {
+    let file = ConfigFile::load(path)?;
+    let known = file.values().iter().filter_map(|value| value.vault.as_ref());
+    Ok(known.into_iter().find(|known| vault_key(known) == vault_key(vault)).map_or(vault, |known| known).to_owned())
+}
+
 fn row(key: &str, vault: Option<&str>) -> Result<&'static Setting, ConfigError> {
     let setting = find(key).ok_or_else(|| ConfigError::UnknownKey {
         at: Origin::Flag,
@@ -119,6 +145,7 @@ fn toml_value(setting: &Setting, value: &str) -> Value {
     match setting.form {
         Form::Number => value.trim().parse::<i64>().map_or_else(|_| Value::from(value), Value::from),
         Form::Switch => raw.switch().map_or_else(|_| Value::from(value), Value::from),
+        Form::List => raw.list().map_or_else(|_| Value::from(value), Value::from_iter),
         Form::Text => Value::from(value),
     }
 }

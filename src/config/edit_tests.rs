@@ -72,7 +72,7 @@ fn refused_changes_leave_the_file_as_it_was() {
     );
     assert_eq!(
         refused("log.names", "true", Some("Band: live")),
-        "command line: \"log.names\" cannot be set for a single vault; move it out of [vault.\"Band: live\"]"
+        "command line: \"log.names\" cannot be set for a single vault; leave out --vault"
     );
 }
 

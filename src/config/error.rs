@@ -38,7 +38,7 @@ pub enum ConfigError {
         nearest: Option<&'static str>,
     },
     /// A setting that is one for the whole program was given for one vault.
-    #[error("{at}: \"{key}\" cannot be set for a single vault; move it out of [vault.\"{vault}\"]")]
+    #[error("{at}: \"{key}\" cannot be set for a single vault; {}", where_it_belongs(at, vault))]
     NotPerVault {
         /// Where it stands.
         at: Origin,
@@ -68,6 +68,13 @@ pub enum ConfigError {
         #[source]
         source: std::io::Error,
     },
+}
+
+fn where_it_belongs(at: &Origin, vault: &str) -> String {
+    match at {
+        Origin::Flag | Origin::Environment(_) => "leave out --vault".to_owned(),
+        Origin::File { .. } | Origin::Default => format!("move it out of [vault.\"{vault}\"]"),
+    }
 }
 
 fn hint(nearest: Option<&str>) -> String {

@@ -140,7 +140,10 @@ fn raw(value: &DeValue<'_>) -> RawValue {
         },
         DeValue::Float(_) => RawValue::Other("a number with a fraction"),
         DeValue::Datetime(_) => RawValue::Other("a date"),
-        DeValue::Array(_) => RawValue::Other("a list"),
+        DeValue::Array(items) => {
+            let texts = items.iter().map(|item| item.get_ref().as_str().map(str::to_owned)).collect::<Option<_>>();
+            texts.map_or(RawValue::Other("a list of something else than texts"), RawValue::List)
+        }
         DeValue::Table(_) => RawValue::Other("a table"),
     }
 }

@@ -199,7 +199,7 @@ pub(super) fn check(
 }
 
 /// Vault names compare as in the registry: without case and composition.
-fn vault_key(name: &str) -> NameKey {
+pub(super) fn vault_key(name: &str) -> NameKey {
     const RULES: NameRules = NameRules { case_insensitive: true, normalization_insensitive: true, ..NameRules::EXACT };
     match EntryName::new(name) {
         Ok(name) => RULES.key(&name),

@@ -73,7 +73,7 @@ fn wrong_values_name_place_key_value_and_what_would_be_right() {
     );
     assert_eq!(
         refusal("[sync]\nauto = [true]", &[], &[]),
-        "/c/config.toml:2: sync.auto = a list: expected true or false"
+        "/c/config.toml:2: sync.auto = a list of something else than texts: expected true or false"
     );
     assert_eq!(
         refusal("", &[("VAULTFS_FETCH_TIMEOUT", "30")], &[]),

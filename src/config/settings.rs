@@ -7,7 +7,8 @@ use std::time::Duration;
 use super::schedule::Schedule;
 pub use super::sign_in::SecretPlace;
 use super::sign_in::{BUILT_IN_APP_KEY, app_key, base_url, ports, secret_place, shown_ports};
-use super::value::{RawValue, ValueError, format_duration, format_size, within};
+use super::value::{RawValue, ValueError, format_duration, format_list, format_size, within};
+use crate::rules::{Filter, FilterSettings, RuleSettings, Rules, RulesError};
 
 /// All settings with checked values.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -20,6 +21,10 @@ pub struct Settings {
     pub staging: StagingSettings,
     /// The sync engine.
     pub sync: SyncSettings,
+    /// Which part of a vault takes part on this device.
+    pub filter: FilterSettings,
+    /// Names that never leave this machine.
+    pub rules: RuleSettings,
     /// Reads from the provider.
     pub fetch: FetchSettings,
     /// Limits of transfer.
@@ -156,6 +161,8 @@ pub enum Form {
     Number,
     /// `true` or `false`.
     Switch,
+    /// Texts in brackets.
+    List,
 }
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -240,6 +247,30 @@ pub const SETTINGS: &[Setting] = &[
     setting!("sync.delete_guard_percent", "VAULTFS_SYNC_DELETE_GUARD_PERCENT", "25", Vault, Number,
         "share of the vault, in percent, for the guard above",
         sync.delete_guard_percent = |raw| raw.number(0..=100), |percent| percent.to_string()),
+    setting!("sync.folders", "VAULTFS_SYNC_FOLDERS", "[]", Live, List,
+        "only these folders of the vault are shown and synced on this device; []: all of them",
+        filter.folders = |raw| filter(raw, |list| FilterSettings { folders: list, ..FilterSettings::default() }),
+        |list| format_list(list)),
+    setting!("sync.include", "VAULTFS_SYNC_INCLUDE", "[]", Live, List,
+        "only files that match one of these patterns are shown and synced on this device; []: all of them",
+        filter.include = |raw| filter(raw, |list| FilterSettings { include: list, ..FilterSettings::default() }),
+        |list| format_list(list)),
+    setting!("sync.exclude", "VAULTFS_SYNC_EXCLUDE", "[]", Live, List,
+        "what matches one of these patterns is not synced on this device; the provider keeps what it has",
+        filter.exclude = |raw| filter(raw, |list| FilterSettings { exclude: list, ..FilterSettings::default() }),
+        |list| format_list(list)),
+    setting!("rules.local_only", "VAULTFS_RULES_LOCAL_ONLY", "[]", Live, List,
+        "further names that never leave this machine, such as [\"*.cache\"]",
+        rules.local_only = |raw| rules(raw, |list| RuleSettings { local_only: list, ..RuleSettings::default() }),
+        |list| format_list(list)),
+    setting!("rules.always_sync", "VAULTFS_RULES_ALWAYS_SYNC", "[]", Live, List,
+        "names that are synced whatever a rule says",
+        rules.always_sync = |raw| rules(raw, |list| RuleSettings { always_sync: list, ..RuleSettings::default() }),
+        |list| format_list(list)),
+    setting!("rules.disabled_packs", "VAULTFS_RULES_DISABLED_PACKS", "[]", Live, List,
+        "packs of rules that are switched off, such as [\"audio\"]",
+        rules.disabled_packs = |raw| rules(raw, |list| RuleSettings { disabled_packs: list, ..RuleSettings::default() }),
+        |list| format_list(list)),
     setting!("fetch.timeout", "VAULTFS_FETCH_TIMEOUT", "30s", Vault, Text,
         "a read of bytes that are not here fails if nothing arrived for this long",
         fetch.timeout = |raw| within(raw.duration()?, SECOND, DAY), |timeout| format_duration(*timeout)),
@@ -314,6 +345,8 @@ impl Settings {
                 delete_guard_nodes: 0,
                 delete_guard_percent: 0,
             },
+            filter: FilterSettings::default(),
+            rules: RuleSettings::default(),
             fetch: FetchSettings { timeout: Duration::ZERO, parallel: 0 },
             bandwidth: BandwidthSettings { up: 0, down: 0, limit_demand: false, schedule: Schedule::default() },
             history: HistorySettings { keep_days: 0, keep_versions: 0 },
@@ -343,6 +376,20 @@ fn device_name(name: &str) -> Result<String, ValueError> {
 
 fn parallel(raw: &RawValue) -> Result<usize, ValueError> {
     usize::try_from(raw.number(1..=64)?).map_err(|_| ValueError::Number)
+}
+
+/// A list of the filter, each item of it useful.
+fn filter(raw: &RawValue, alone: impl Fn(Vec<String>) -> FilterSettings) -> Result<Vec<String>, ValueError> {
+    let list = raw.list()?;
+    Filter::new(&alone(list.clone())).map_err(RulesError::from)?;
+    Ok(list)
+}
+
+/// A list of the rules, each item of it useful.
+fn rules(raw: &RawValue, alone: impl Fn(Vec<String>) -> RuleSettings) -> Result<Vec<String>, ValueError> {
+    let list = raw.list()?;
+    Rules::new(&alone(list.clone()))?;
+    Ok(list)
 }
 
 /// A list of levels, each for all or for one target.

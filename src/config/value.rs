@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::rules::RulesError;
+
 /// A value before its setting has judged it.
 #[derive(Clone, PartialEq, Debug)]
 pub enum RawValue {
@@ -11,6 +13,8 @@ pub enum RawValue {
     Integer(i64),
     /// A boolean of the file.
     Boolean(bool),
+    /// A list of texts of the file.
+    List(Vec<String>),
     /// A type that no setting has (`an array`, `a date`).
     Other(&'static str),
 }
@@ -21,6 +25,7 @@ impl std::fmt::Display for RawValue {
             Self::Text(text) => write!(f, "{text:?}"),
             Self::Integer(number) => number.fmt(f),
             Self::Boolean(on) => on.fmt(f),
+            Self::List(items) => f.write_str(&format_list(items)),
             Self::Other(kind) => f.write_str(kind),
         }
     }
@@ -44,6 +49,12 @@ pub enum ValueError {
     /// Not a text.
     #[error("expected a text in quotes")]
     Text,
+    /// Not a list.
+    #[error("expected a list such as [\"*.bak\", \"Archive\"], or its items with commas between them")]
+    List,
+    /// A list of patterns or packs with something useless in it.
+    #[error(transparent)]
+    Rules(#[from] RulesError),
     /// Not a filter of log levels.
     #[error("expected error, warn, info, debug or trace, or a list such as \"info,vaultfs::sync=debug\"")]
     LogLevel,
@@ -84,7 +95,7 @@ impl RawValue {
         match self {
             Self::Text(text) => parse_size(text).ok_or(ValueError::Size),
             Self::Integer(number) => u64::try_from(*number).map_err(|_| ValueError::Size),
-            Self::Boolean(_) | Self::Other(_) => Err(ValueError::Size),
+            Self::Boolean(_) | Self::List(_) | Self::Other(_) => Err(ValueError::Size),
         }
     }
 
@@ -94,7 +105,7 @@ impl RawValue {
             Self::Text(text) => {
                 parse_size(text.trim().trim_end_matches("/s").trim_end_matches("ps")).ok_or(ValueError::Size)
             }
-            Self::Integer(_) | Self::Boolean(_) | Self::Other(_) => self.size(),
+            Self::Integer(_) | Self::Boolean(_) | Self::List(_) | Self::Other(_) => self.size(),
         }
     }
 
@@ -105,7 +116,7 @@ impl RawValue {
                 let duration: jiff::SignedDuration = text.trim().parse().map_err(|_| ValueError::Duration)?;
                 Duration::try_from(duration).map_err(|_| ValueError::Duration)
             }
-            Self::Integer(_) | Self::Boolean(_) | Self::Other(_) => Err(ValueError::Duration),
+            Self::Integer(_) | Self::Boolean(_) | Self::List(_) | Self::Other(_) => Err(ValueError::Duration),
         }
     }
 
@@ -114,7 +125,7 @@ impl RawValue {
         let number = match self {
             Self::Text(text) => text.trim().parse().map_err(|_| ValueError::Number)?,
             Self::Integer(number) => u64::try_from(*number).map_err(|_| out_of(&bounds))?,
-            Self::Boolean(_) | Self::Other(_) => return Err(ValueError::Number),
+            Self::Boolean(_) | Self::List(_) | Self::Other(_) => return Err(ValueError::Number),
         };
         if bounds.contains(&number) { Ok(number) } else { Err(out_of(&bounds)) }
     }
@@ -128,7 +139,7 @@ impl RawValue {
                 "false" | "no" | "off" | "0" => Ok(false),
                 _ => Err(ValueError::Switch),
             },
-            Self::Integer(_) | Self::Other(_) => Err(ValueError::Switch),
+            Self::Integer(_) | Self::List(_) | Self::Other(_) => Err(ValueError::Switch),
         }
     }
 
@@ -136,8 +147,23 @@ impl RawValue {
     pub fn text(&self) -> Result<&str, ValueError> {
         match self {
             Self::Text(text) => Ok(text),
-            Self::Integer(_) | Self::Boolean(_) | Self::Other(_) => Err(ValueError::Text),
+            Self::Integer(_) | Self::Boolean(_) | Self::List(_) | Self::Other(_) => Err(ValueError::Text),
         }
+    }
+
+    /// A list of texts: as TOML or JSON writes it, or with commas between the items.
+    pub fn list(&self) -> Result<Vec<String>, ValueError> {
+        let text = match self {
+            Self::List(items) => return Ok(items.clone()),
+            Self::Text(text) => text.trim(),
+            Self::Integer(_) | Self::Boolean(_) | Self::Other(_) => return Err(ValueError::List),
+        };
+        if text.starts_with('[') {
+            let parsed: std::collections::BTreeMap<String, Vec<String>> =
+                toml::from_str(&format!("list = {text}")).map_err(|_| ValueError::List)?;
+            return parsed.into_values().next().ok_or(ValueError::List);
+        }
+        Ok(text.split(',').map(str::trim).filter(|item| !item.is_empty()).map(str::to_owned).collect())
     }
 }
 
@@ -169,6 +195,12 @@ fn parse_size(text: &str) -> Option<u64> {
     let scale = 10_u128.pow(u32::try_from(fraction.len()).ok()?);
     let fraction: u128 = if fraction.is_empty() { 0 } else { fraction.parse().ok()? };
     u64::try_from((whole * scale + fraction) * u128::from(factor) / scale).ok()
+}
+
+/// A list as it is written in the settings file.
+pub fn format_list(items: &[String]) -> String {
+    let quoted: Vec<String> = items.iter().map(|item| toml::Value::from(item.as_str()).to_string()).collect();
+    format!("[{}]", quoted.join(", "))
 }
 
 /// A size in the largest unit that it is a whole number of.
@@ -242,6 +274,22 @@ mod tests {
         assert_eq!(text("Yes").switch(), Ok(true));
         assert_eq!(text("maybe").switch(), Err(ValueError::Switch));
         assert_eq!(RawValue::Integer(1).switch(), Err(ValueError::Switch));
+    }
+
+    #[test]
+    fn lists_are_read_in_every_form() {
+        let items = |items: &[&str]| Ok(items.iter().map(|item| (*item).to_owned()).collect::<Vec<_>>());
+        assert_eq!(text(r#"["*.bak", "a, b"]"#).list(), items(&["*.bak", "a, b"]));
+        assert_eq!(text("*.bak, Archive ,").list(), items(&["*.bak", "Archive"]));
+        assert_eq!(text("").list(), items(&[]));
+        assert_eq!(text("[]").list(), items(&[]));
+        for nonsense in
+            [text("[1]"), text("[\"a\""), text("[]\nx = 1 ["), RawValue::Integer(1), RawValue::Other("a date")]
+        {
+            assert_eq!(nonsense.list(), Err(ValueError::List), "{nonsense}");
+        }
+        let odd = vec!["quote \" back \\ tab \t".to_owned(), "it's".to_owned()];
+        assert_eq!(text(&format_list(&odd)).list(), Ok(odd));
     }
 
     proptest! {

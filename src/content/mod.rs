@@ -14,6 +14,7 @@ mod evict;
 mod files;
 mod held;
 mod kept;
+mod leftovers;
 mod promote;
 mod record;
 mod request;
@@ -116,6 +117,11 @@ impl ContentStore {
     pub fn open(dirs: ContentDirs, vault: VaultId, budget: Budget, clock: Arc<dyn Clock>) -> Result<Self> {
         let free_space = |folder: &Path| Ok(sys::disk::disk_space(folder)?.available);
         Self::open_on(dirs, vault, budget, clock, Box::new(free_space))
+    }
+
+    /// Whose bytes these are.
+    pub fn vault(&self) -> VaultId {
+        self.core.vault
     }
 
     /// Opens the store on a disk that may be fuller than the real one.

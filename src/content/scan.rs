@@ -6,10 +6,10 @@ use std::ffi::OsStr;
 use std::fs::{self, DirEntry};
 use std::io;
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use super::block_index::Key;
+use super::block_index::{BlockIndexFile, Key};
 use super::files::{TEMPORARY_PREFIX, remove_if_there};
 use crate::types::StagedId;
 
@@ -75,6 +75,25 @@ pub(super) fn for_each_data(blocks: &Path, mut visit: impl FnMut(Key, Option<Sys
             Ok(())
         })
     })
+}
+
+/// Data without an index that can be read, and indexes without data, with the key that they are named by.
+pub(super) fn strays(blocks: &Path) -> io::Result<Vec<(Option<Key>, PathBuf)>> {
+    let mut strays = Vec::new();
+    for_each_folder(blocks, |folder| {
+        for_each_entry(folder, |entry| {
+            let path = entry.path();
+            match keyed(&entry.file_name()) {
+                Some((key, DATA)) if BlockIndexFile::open(&path.with_extension(INDEX))?.is_none() => {
+                    strays.push((Some(key), path));
+                }
+                Some((key, INDEX)) if !path.with_extension(DATA).exists() => strays.push((Some(key), path)),
+                Some(_) | None => {}
+            }
+            Ok(())
+        })
+    })?;
+    Ok(strays)
 }
 
 /// Drops temporary files, and block maps whose data was never created or is already gone. Returns the bytes of disk that the data

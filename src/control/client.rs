@@ -81,6 +81,11 @@ impl Client {
         self.checked(self.http.get(with_query(address, query)?).send().await).await
     }
 
+    /// Commands, and hands out the answer for reading in pieces.
+    pub async fn open_post(&self, address: &str, body: &impl Serialize) -> Result<reqwest::Response, Problem> {
+        self.checked(self.http.post(url(address)).json(body).send().await).await
+    }
+
     async fn checked(&self, answer: Result<reqwest::Response, reqwest::Error>) -> Result<reqwest::Response, Problem> {
         let answer = answer.map_err(|error| self.unreachable(&error))?;
         let status = answer.status();

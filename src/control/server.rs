@@ -190,19 +190,23 @@ fn router(service: Service) -> Router {
         .route("/content/file", get(file_content))
         .route("/wait", command!(wait))
         .route("/history", question!(history, VaultFilter))
+        .route("/history/decisions", question!(decisions, VaultFilter))
         .route("/history/restore", command!(restore))
         .route("/history/content", get(history_content))
         .route("/conflicts", question!(conflicts, VaultFilter))
         .route("/conflicts/resolve", command!(resolve_conflicts))
         .route("/rules/why", question!(rules_why, RulesQuery))
+        .route("/manifest", get(manifest))
+        .route("/verify", post(verify))
         .route("/doctor", question!(doctor, VaultFilter))
+        .route("/doctor/repair", command!(repair))
+        .route("/network", command!(network))
         .route(
             "/settings/reload",
             post(|State(service): State<Service>, JsonBody(Nothing {}): JsonBody<Nothing>| async move {
                 answer(service.reload_settings().await)
             }),
         )
-        .route("/network", command!(network))
         .route("/events", get(events))
         .route("/metrics", get(metrics))
         .fallback(|| async { problem(Problem::new(ErrorCode::UnknownAddress, "this address does not exist")) })
@@ -254,6 +258,24 @@ async fn history_content(
 
 async fn file_content(State(service): State<Service>, Query(target): Query<Target>) -> Response {
     stream(service.file_content(target).await)
+}
+
+async fn manifest(State(service): State<Service>, Query(filter): Query<VaultFilter>) -> Response {
+    stream_lines(service.manifest(filter).await)
+}
+
+async fn verify(
+    State(service): State<Service>,
+    JsonBody(request): JsonBody<super::protocol::VerifyRequest>,
+) -> Response {
+    stream_lines(service.verify(request).await)
+}
+
+fn stream_lines(lines: Result<ByteStream, Problem>) -> Response {
+    match lines {
+        Ok(lines) => ([(header::CONTENT_TYPE, "application/x-ndjson")], Body::from_stream(lines)).into_response(),
+        Err(error) => problem(error),
+    }
 }
 
 /// Events, one JSON object per line, until the client leaves.

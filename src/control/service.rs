@@ -6,11 +6,11 @@ use async_trait::async_trait;
 
 use super::events::EventBus;
 use super::protocol::{
-    AddVault, Changed, ConflictList, ContentChange, DaemonStatus, DoctorReport, FileStatus, HistoryEntry, HistoryList,
-    ImportReport, ImportVaults, MountRequest, Mounted, NetworkRequest, Problem, QueueChange, QueueList, RemoveVault,
-    RenameVault, ResolveConflicts, Restored, RuleVerdict, RulesQuery, SetDefault, StatusReport, StopReport, SyncReport,
-    SyncRequest, Target, UnmountReport, UnmountRequest, VaultDetails, VaultFilter, VaultList, VaultSummary, WaitReport,
-    WaitRequest,
+    AddVault, Changed, ConflictList, ContentChange, DaemonStatus, DecisionList, DoctorReport, FileStatus, HistoryEntry,
+    HistoryList, ImportReport, ImportVaults, MountRequest, Mounted, NetworkRequest, Problem, QueueChange, QueueList,
+    RemoveVault, RenameVault, ResolveConflicts, Restored, RuleVerdict, RulesQuery, SetDefault, SettingsReport,
+    StatusReport, StopReport, SyncReport, SyncRequest, Target, UnmountReport, UnmountRequest, VaultDetails,
+    VaultFilter, VaultList, VaultSummary, VerifyRequest, WaitReport, WaitRequest,
 };
 
 /// An answer, or why there is none.
@@ -73,7 +73,7 @@ pub trait ControlService: Send + Sync + 'static {
 
     /// What is left to do.
     async fn queue(&self, filter: VaultFilter) -> Reply<QueueList>;
-    /// Pause, resume, retry, hold, release, discard.
+    /// Pause, resume, retry, hold, release, discard, upload.
     async fn change_queue(&self, change: QueueChange) -> Reply<Changed>;
     /// One run, or its plan.
     async fn sync(&self, request: SyncRequest) -> Reply<SyncReport>;
@@ -84,23 +84,31 @@ pub trait ControlService: Send + Sync + 'static {
 
     /// Kept versions.
     async fn history(&self, filter: VaultFilter) -> Reply<HistoryList>;
+    /// What people decided against the program.
+    async fn decisions(&self, filter: VaultFilter) -> Reply<DecisionList>;
     /// Puts a kept version back into the tree, beside what is there.
     async fn restore(&self, entry: HistoryEntry) -> Reply<Restored>;
     /// Bytes of a kept version.
     async fn history_content(&self, entry: HistoryEntry) -> Reply<ByteStream>;
     /// Conflicts, resolved ones too.
     async fn conflicts(&self, filter: VaultFilter) -> Reply<ConflictList>;
-    /// The user has looked: conflicts no longer count.
+    /// The user has decided: conflicts no longer count.
     async fn resolve_conflicts(&self, request: ResolveConflicts) -> Reply<Changed>;
     /// Bytes of a file of a vault, as the mount shows them.
     async fn file_content(&self, target: Target) -> Reply<ByteStream>;
 
     /// Why a name stays on this machine, or does not.
     async fn rules_why(&self, query: RulesQuery) -> Reply<RuleVerdict>;
+    /// Every entry, one JSON line each.
+    async fn manifest(&self, filter: VaultFilter) -> Reply<ByteStream>;
+    /// Whether everything is as the manifest says: lines of [`super::protocol::VerifyLine`].
+    async fn verify(&self, request: VerifyRequest) -> Reply<ByteStream>;
     /// Looks for trouble.
     async fn doctor(&self, filter: VaultFilter) -> Reply<DoctorReport>;
+    /// Looks for trouble, and puts right what a program may put right.
+    async fn repair(&self, filter: VaultFilter) -> Reply<DoctorReport>;
     /// The settings file was changed.
-    async fn reload_settings(&self) -> Reply<Changed>;
+    async fn reload_settings(&self) -> Reply<SettingsReport>;
     /// Offline and back.
     async fn network(&self, request: NetworkRequest) -> Reply<Changed>;
     /// Prometheus text.

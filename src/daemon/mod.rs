@@ -19,6 +19,7 @@ mod pins;
 mod plugs;
 mod problems;
 mod run;
+mod selection;
 mod service;
 mod settings;
 pub mod signals;

@@ -117,18 +117,21 @@ fn settle(catalog: &Catalog) -> crate::catalog::Result<()> {
     let over = catalog.read(|view| {
         let mut over = Vec::new();
         for conflict in view.conflicts(false)? {
-            if let Some(other) = conflict.other
-                && (view.local(conflict.node)?.is_none() || view.local(other)?.is_none())
-            {
-                over.push(conflict.id);
-            }
+            let Some(other) = conflict.other else { continue };
+            let result = match (view.local(conflict.node)?.is_some(), view.local(other)?.is_some()) {
+                (true, true) => continue,
+                (true, false) => "the version of the other device was kept",
+                (false, true) => "the version of this device was kept",
+                (false, false) => "both versions were deleted",
+            };
+            over.push((conflict.id, result));
         }
         Ok(over)
     })?;
     if over.is_empty() {
         return Ok(());
     }
-    catalog.write(|txn| over.iter().try_for_each(|id| txn.resolve_conflict(*id)))
+    catalog.write(|txn| over.iter().try_for_each(|(id, result)| txn.resolve_conflict(*id, result)))
 }
 
 fn kind_word(kind: EventKind) -> &'static str {

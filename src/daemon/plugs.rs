@@ -5,16 +5,17 @@ use std::sync::{Arc, OnceLock, Weak};
 
 use async_trait::async_trait;
 
+use super::vault::OpenVault;
 use crate::catalog::Version;
 use crate::content::{FetchDone, FetchError, FetchRequest, Urgency};
+use crate::control::protocol::{FileState, StateWord};
 use crate::fetch::{BlockFetcher, FetchEvents};
 use crate::provider::{self, ErrorKind, ProviderError};
-use crate::rules::Rules;
 use crate::sync::Engine;
 use crate::sync::ports::{Frozen, Hydrate, LocalChange, LocalTree};
 use crate::telemetry::Private;
-use crate::types::{ByteRange, EntryName, InodeNo, NodeId};
-use crate::vfs::ports::{BlockSource, ChangeSink, NamePolicy};
+use crate::types::{ByteRange, InodeNo, NodeId};
+use crate::vfs::ports::{BlockSource, ChangeSink, StateWords};
 use crate::vfs::{NamespaceGuard, VaultFs};
 
 /// The filesystem core reads missing blocks through the fetcher.
@@ -33,13 +34,6 @@ impl BlockSource for BlockFetcher {
 
     fn read_on(&self, version: &Version, stream: u64, range: ByteRange) {
         Self::read_on(self, version, stream, range);
-    }
-}
-
-/// The filesystem core asks the rule packs which names stay here.
-impl NamePolicy for Rules {
-    fn is_local_only(&self, name: &EntryName) -> bool {
-        self.local_only(name).is_some()
     }
 }
 
@@ -113,6 +107,35 @@ impl EngineLink {
 
     fn vfs(&self) -> Option<Arc<VaultFs>> {
         self.ends.get()?.1.upgrade()
+    }
+}
+
+/// Leads from a filesystem core to the vault that it is a part of.
+#[derive(Clone, Default)]
+pub(super) struct VaultLink {
+    vault: Arc<OnceLock<Weak<OpenVault>>>,
+}
+
+impl VaultLink {
+    /// From now on questions are answered, until the vault's end.
+    pub(super) fn connect(&self, vault: &Arc<OpenVault>) {
+        if self.vault.set(Arc::downgrade(vault)).is_err() {
+            tracing::error!("a vault was connected twice");
+        }
+    }
+
+    fn vault(&self) -> Option<Arc<OpenVault>> {
+        self.vault.get()?.upgrade()
+    }
+}
+
+impl StateWords for VaultLink {
+    fn of_entry(&self, node: NodeId) -> Option<&'static str> {
+        self.vault()?.state_of(node).ok().map(FileState::as_str)
+    }
+
+    fn of_vault(&self) -> Option<&'static str> {
+        self.vault()?.state().ok().map(StateWord::as_str)
     }
 }
 

@@ -120,13 +120,19 @@ pub(super) fn provider(error: &ProviderError) -> Problem {
 
 /// Why the engine did not do what was asked.
 pub(super) fn sync(vault: &str, error: &SyncError) -> Problem {
+    if let SyncError::Superseded(_) = error {
+        let what = format!("vault {vault}: the provider got yet another version meanwhile, and nothing was replaced");
+        return Problem::new(ErrorCode::Io, what).hint("look at that version, then say it again");
+    }
     let code = match error {
         SyncError::NoSuchNode(_) | SyncError::NothingPending(_) => ErrorCode::NotFound,
         SyncError::TimedOut => ErrorCode::TimedOut,
         SyncError::Provider(error) => provider(error).code,
         SyncError::Catalog(error) => code_of_catalog(error),
         SyncError::Content(error) => content(error).code,
-        SyncError::Io { .. } | SyncError::ContentLost(_) | SyncError::PlaceTaken(_) => ErrorCode::Io,
+        SyncError::Io { .. } | SyncError::ContentLost(_) | SyncError::Superseded(_) | SyncError::PlaceTaken(_) => {
+            ErrorCode::Io
+        }
         SyncError::Worker(_) => ErrorCode::Internal,
     };
     Problem::new(code, format!("vault {vault}: syncing failed")).because(error).hint("see `vaultfs queue`")

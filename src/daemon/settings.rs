@@ -5,9 +5,10 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use super::blocking::blocking;
 use super::{Daemon, problems};
+use crate::config::settings::SETTINGS;
 use crate::config::{Config, ConfigFile, Environment, Layers, Settings};
 use crate::content::Budget;
-use crate::control::protocol::{Changed, Problem};
+use crate::control::protocol::{Problem, SettingsReport};
 use crate::control::service::Reply;
 use crate::fetch::FetchConfig;
 use crate::provider::Bandwidth;
@@ -23,11 +24,13 @@ pub(super) struct LiveConfig {
     now: RwLock<Config>,
     environment: Environment,
     flags: Vec<(String, String)>,
+    /// Held while the file is read and what it says is taken over: the newest settings are the last to be.
+    reloading: tokio::sync::Mutex<()>,
 }
 
 impl LiveConfig {
     pub(super) fn new(now: Config, environment: Environment, flags: Vec<(String, String)>) -> Self {
-        Self { now: RwLock::new(now), environment, flags }
+        Self { now: RwLock::new(now), environment, flags, reloading: tokio::sync::Mutex::default() }
     }
 
     /// What holds for the whole program.
@@ -40,33 +43,39 @@ impl LiveConfig {
         self.now.read().unwrap_or_else(PoisonError::into_inner).for_vault(name, id)
     }
 
-    fn read_again(&self, file: &ConfigFile) -> Result<(), Problem> {
+    /// Answers what held before.
+    fn read_again(&self, file: &ConfigFile) -> Result<Config, Problem> {
         let layers = Layers { file, environment: &self.environment, flags: &self.flags };
         let read = Config::resolve(&layers).map_err(|error| problems::config(&error))?;
-        *self.now.write().unwrap_or_else(PoisonError::into_inner) = read;
-        Ok(())
+        Ok(std::mem::replace(&mut *self.now.write().unwrap_or_else(PoisonError::into_inner), read))
     }
 }
 
 impl Daemon {
-    /// Reads the settings file again. One that is wrong changes nothing. Answers how many open vaults have taken it over.
-    pub(super) async fn reload_settings(self: &Arc<Self>) -> Reply<Changed> {
+    /// Reads the settings file again. One that is wrong changes nothing.
+    pub(super) async fn reload_settings(self: &Arc<Self>) -> Reply<SettingsReport> {
+        let _one_at_a_time = self.config.reloading.lock().await;
         let daemon = Arc::clone(self);
-        blocking(move || {
+        let old = blocking(move || {
             let file = ConfigFile::load(&daemon.paths.config_file()).map_err(|error| problems::config(&error))?;
             daemon.config.read_again(&file)
         })
         .await?;
-        let mut changed = Changed::default();
+        let mut changed = differing(old.settings(), &self.config.settings());
         for vault in self.find_all(None).await? {
+            let settings = self.config.for_vault(&vault.name, vault.id);
+            changed.extend(differing(&old.for_vault(&vault.name, vault.id), &settings));
             if let Some(open) = self.vaults.get(vault.id) {
-                let settings = self.config.for_vault(&vault.name, vault.id);
                 blocking(move || open.apply(settings)).await?;
-                changed.count += 1;
             }
         }
-        tracing::info!(vaults = changed.count, "the settings were read again");
-        Ok(changed)
+        changed.sort_unstable();
+        changed.dedup();
+        let at_once = |key: &&'static str| crate::config::settings::find(key).is_some_and(|setting| setting.at_once);
+        let (in_force, at_restart): (Vec<&str>, Vec<&str>) = changed.into_iter().partition(at_once);
+        tracing::info!(?in_force, ?at_restart, "the settings were read again");
+        let owned = |keys: Vec<&str>| keys.into_iter().map(str::to_owned).collect();
+        Ok(SettingsReport { in_force: owned(in_force), at_restart: owned(at_restart) })
     }
 }
 
@@ -104,4 +113,9 @@ pub(super) fn engine_config(settings: &Settings, bandwidth: Arc<Bandwidth>) -> E
         bandwidth,
         ..EngineConfig::for_device(settings.device_name.clone())
     }
+}
+
+/// Keys whose values are not the same.
+fn differing(old: &Settings, new: &Settings) -> Vec<&'static str> {
+    SETTINGS.iter().filter(|setting| (setting.show)(old) != (setting.show)(new)).map(|setting| setting.key).collect()
 }

@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use crate::catalog::Catalog;
 use crate::content::{Budget, ContentDirs, ContentStore};
-use crate::daemon::plugs::EngineLink;
+use crate::daemon::plugs::{EngineLink, VaultLink};
 use crate::fetch::{BlockFetcher, FetchConfig};
 use crate::provider::local::{LocalConfig, LocalProvider, MarkerPolicy};
 use crate::provider::{FaultControl, Faulty, Provider};
-use crate::rules::Rules;
+use crate::rules::LiveSelection;
 use crate::sync::{Engine, EngineConfig, EngineParts};
 use crate::types::{SystemClock, VaultId};
 use crate::vaults::layout::LayoutKind;
@@ -56,13 +56,15 @@ impl World {
         let runtime = tokio::runtime::Handle::current();
         let store = Arc::<ContentStore>::clone(&content);
         let fetcher = BlockFetcher::new(provider.clone(), store, Arc::new(link.clone()), config, runtime);
+        let selection = Arc::new(LiveSelection::default());
         let vfs = Arc::new(VaultFs::new(VfsParts {
             vault,
             catalog: catalog.clone(),
             content: content.clone(),
             source: Arc::new(fetcher.clone()),
             sink: Arc::new(link.clone()),
-            policy: Arc::new(Rules::default()),
+            policy: selection.clone(),
+            words: Arc::new(VaultLink::default()),
             layout: LayoutKind::Plain.layout(),
             names,
             symlinks: true,
@@ -74,6 +76,7 @@ impl World {
             provider,
             local: vfs.clone(),
             hydrate: Arc::new(fetcher.clone()),
+            selection,
             clock,
         };
         let engine = Arc::new(Engine::new(parts, EngineConfig::for_device("studio")));

@@ -17,7 +17,7 @@ use tokio::sync::watch;
 use super::Daemon;
 use super::blocking::blocking;
 use super::pins::Pins;
-use super::plugs::EngineLink;
+use super::plugs::{EngineLink, VaultLink};
 use super::syncing::Trouble;
 use super::tasks::Tasks;
 use super::{problems, settings};
@@ -29,7 +29,7 @@ use crate::control::protocol::{ErrorCode, Problem};
 use crate::fetch::BlockFetcher;
 use crate::provider::local::{LocalConfig, LocalProvider, MarkerPolicy};
 use crate::provider::{Deadlines, FaultControl, Faulty, Limited, Provider};
-use crate::rules::{RuleSettings, Rules};
+use crate::rules::LiveSelection;
 use crate::sync::{Engine, EngineParts, VaultState, recover};
 use crate::types::{Clock, VaultId};
 use crate::vaults::{ProviderKind, RegistryFile, SimulatedLink, Vault};
@@ -86,7 +86,7 @@ pub(super) struct OpenVault {
     pub(super) fetcher: BlockFetcher,
     pub(super) engine: Arc<Engine>,
     pub(super) pins: Arc<Pins>,
-    pub(super) rules: Arc<Rules>,
+    pub(super) selection: Arc<LiveSelection>,
     /// Where damaged things are put.
     quarantine: PathBuf,
     vfs: Arc<VaultFs>,
@@ -121,9 +121,13 @@ impl OpenVault {
         let (clock, budget) = (Arc::clone(&daemon.clock), settings::budget(&settings));
         let dirs = places.clone();
         let stores = blocking(move || open_stores(&opening, &dirs, budget, &device, clock)).await?;
-        let rules =
-            Rules::new(&RuleSettings::default()).map_err(|error| problems::of(ErrorCode::InvalidRequest, &error))?;
-        let open = Arc::new(Self::assemble(daemon, vault, watch::Sender::new(settings), stores, Arc::new(rules)));
+        let selection = LiveSelection::new(super::selection::of(&settings)?);
+        let words = VaultLink::default();
+        let open =
+            Arc::new(Self::assemble(daemon, vault, watch::Sender::new(settings), stores, Arc::new(selection), &words));
+        words.connect(&open);
+        let judged = Arc::clone(&open);
+        blocking(move || judged.judge_again()).await?;
         open.start();
         tracing::info!(vault = %vault.id, "opened");
         Ok(open)
@@ -134,7 +138,8 @@ impl OpenVault {
         vault: &Vault,
         settings: watch::Sender<Settings>,
         stores: Stores,
-        rules: Arc<Rules>,
+        selection: Arc<LiveSelection>,
+        words: &VaultLink,
     ) -> Self {
         let Stores { quarantine, provider, catalog, content, paused, offline, was_listed } = stores;
         let bandwidth = super::bandwidth::follow(&settings.subscribe(), &daemon.clock);
@@ -153,7 +158,8 @@ impl OpenVault {
             content: Arc::clone(&content),
             source: Arc::new(fetcher.clone()),
             sink: Arc::new(link.clone()),
-            policy: Arc::<Rules>::clone(&rules),
+            policy: Arc::<LiveSelection>::clone(&selection),
+            words: Arc::new(words.clone()),
             layout: vault.vaultfs.layout.layout(),
             names: capabilities.names,
             symlinks: capabilities.symlinks,
@@ -166,6 +172,7 @@ impl OpenVault {
                 provider: Arc::clone(&provider),
                 local: Arc::<VaultFs>::clone(&vfs),
                 hydrate: Arc::new(fetcher.clone()),
+                selection: Arc::<LiveSelection>::clone(&selection),
                 clock: Arc::clone(&daemon.clock),
             },
             settings::engine_config(&settings.borrow(), bandwidth),
@@ -188,7 +195,7 @@ impl OpenVault {
             fetcher,
             engine,
             pins: Arc::new(pins),
-            rules,
+            selection,
             quarantine,
             vfs,
             was_listed: AtomicBool::new(was_listed),
@@ -219,8 +226,10 @@ impl OpenVault {
 
     /// Takes over what can change while a vault is open. Waits for the disk.
     pub(super) fn apply(&self, settings: Settings) -> Result<(), Problem> {
-        let budget = settings::budget(&settings);
+        let (budget, selection) = (settings::budget(&settings), super::selection::of(&settings)?);
         self.settings.send_replace(settings);
+        self.selection.replace(selection);
+        self.judge_again()?;
         self.content.set_budget(budget).map_err(|error| problems::content(&error))
     }
 

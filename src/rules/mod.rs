@@ -1,5 +1,7 @@
 //! Local-only names: lock files, `.DS_Store`, peak files and their like work in a mount and never leave this machine.
 //!
+//! Beside them `filter`: which parts of a vault take part on this device at all; `selection` holds both.
+//!
 //! Owner of: the packs of `packs.toml` (compiled in) and the user's additions and exceptions. Immutable once built; asked on each create
 //! and rename, so matching does not allocate. A rule looks at one name only, never at a path, a size or a time: the verdict on a
 //! name is the same always and everywhere.
@@ -8,12 +10,14 @@
 
 mod filter;
 mod pattern;
+mod selection;
 
 use std::fmt;
 use std::sync::LazyLock;
 
-pub use filter::Filter;
+pub use filter::{Chosen, Filter, FilterSettings};
 pub use pattern::{Pattern, PatternError};
+pub use selection::{LiveSelection, Selection};
 
 use crate::types::EntryName;
 
@@ -73,7 +77,10 @@ struct PackFile {
     pack: Vec<Pack>,
 }
 
-static PACKS: LazyLock<Vec<Pack>> = LazyLock::new(|| match toml::from_str::<PackFile>(include_str!("packs.toml")) {
+/// The packs as they are written.
+const PACKS_TEXT: &str = include_str!("packs.toml");
+
+static PACKS: LazyLock<Vec<Pack>> = LazyLock::new(|| match toml::from_str::<PackFile>(PACKS_TEXT) {
     Ok(file) => file.pack,
     Err(error) => unreachable!("packs.toml is compiled in and tested: {error}"),
 });

@@ -45,6 +45,12 @@ impl Backoff {
         self.jitter(bound(FIRST, LARGEST_PROBE, attempt))
     }
 
+    /// About this long, up to a twentieth more or less, so that vaults and devices do not all ask at one moment.
+    pub(crate) fn around(&self, every: Duration) -> Duration {
+        let share: f64 = self.random.lock().unwrap_or_else(PoisonError::into_inner).random_range(0.95..1.05);
+        every.mul_f64(share)
+    }
+
     /// Never zero, so that no failure can spin.
     fn jitter(&self, bound: Duration) -> Duration {
         let share: f64 = self.random.lock().unwrap_or_else(PoisonError::into_inner).random_range(0.1..1.0);

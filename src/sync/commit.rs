@@ -56,6 +56,7 @@ impl Engine {
                     return Ok(Outcome::Refreshed);
                 }
                 agree(txn, self.names(), node)?;
+                self.look_below(txn, node)?;
                 Ok(Outcome::Done)
             })
             .await?;

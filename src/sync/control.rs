@@ -8,7 +8,6 @@ use super::error::{Result, SyncError};
 use super::event::EventKind;
 use super::local_step::{changed_attr, clean_content, remove_from_mount, replace_inode_if_open};
 use super::status::{CycleReport, VaultState, VaultStatus};
-use super::trees::remote_kind;
 use super::work::DELETES_CONFIRMED;
 use crate::catalog::{CatalogError, HistoryReason, LocalContent, LocalRow, RemoteRow, Txn};
 use crate::provider::ErrorKind;
@@ -113,9 +112,10 @@ impl Engine {
 
     /// How the vault stands. Idle is said only if nothing differs and the last pull answered the last hint.
     pub fn status(&self) -> Result<VaultStatus> {
-        let (pending, conflicts, states, feed, staged) = self.catalog.read(|view| {
+        let (pending, resting) = self.pending()?;
+        let (conflicts, states, feed, staged) = self.catalog.read(|view| {
             let conflicts = view.conflicts(false)?.len();
-            Ok((view.pending()?, conflicts, view.all_sync_states()?, view.feed()?, view.staged_bytes()?))
+            Ok((conflicts, view.all_sync_states()?, view.feed()?, view.staged_bytes()?))
         })?;
         let failing: Vec<_> = states.iter().filter_map(|(_, state)| state.problem.as_ref()).collect();
         let full = failing.iter().copied().find(|(kind, _)| *kind == format!("{:?}", ErrorKind::NoSpace));
@@ -157,6 +157,7 @@ impl Engine {
             active: state.active.len(),
             conflicts,
             guarded: state.guarded.len(),
+            resting,
             failing: failing.len(),
             is_full: full.is_some(),
             problem: told,
@@ -251,7 +252,7 @@ impl Engine {
             node,
             parent: remote.parent,
             name: remote.name.clone(),
-            kind: remote_kind(&remote.body),
+            kind: remote.kind(),
             ino: txn.new_ino()?,
             attr: self.fresh_attr(remote, txn.now()),
             content: clean_content(remote),

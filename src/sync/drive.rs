@@ -195,9 +195,9 @@ impl<'e> Drive<'e> {
             }
             return;
         }
-        if state.last_pull.is_some_and(|last| now.saturating_duration_since(last) >= engine.config.pull_every)
-            && state.pulled == state.pull_wanted
-        {
+        // However many were missed while the machine slept, one makes up for them.
+        let is_due = state.pull_due.is_some_and(|(due, at)| due <= now || at <= engine.clock.now());
+        if is_due && state.pulled == state.pull_wanted {
             state.want_pull(Why::Routine);
         }
         if state.pulled == state.pull_wanted || state.pull_not_before.is_some_and(|until| until > now) {
@@ -336,6 +336,7 @@ impl<'e> Drive<'e> {
             Ok(Outcome::Done) => {
                 self.report.done += 1;
                 self.engine.step_succeeded(node)?;
+                self.engine.look_again_if_left_out(node)?;
             }
             Ok(Outcome::Stale | Outcome::Refreshed | Outcome::Deferred) => self.engine.step_restless(node)?,
             Err(error) => {
@@ -375,7 +376,7 @@ impl<'e> Drive<'e> {
     fn publish(&mut self) -> Result<()> {
         let engine = self.engine;
         engine.state().broken = None;
-        let pending = engine.catalog.read(|view| view.pending())?.all();
+        let pending = engine.pending()?.0.all();
         self.report.pending = pending;
         let answered = {
             let mut state = engine.state();
@@ -384,8 +385,11 @@ impl<'e> Drive<'e> {
             } else if state.pull_not_before.is_some() {
                 self.report.problem.clone_from(&state.problem);
             }
-            if pending == 0 && state.has_heard_all() {
-                state.last_synced = Some(engine.clock.now());
+            if pending == 0 {
+                state.sent_bytes = 0;
+                if state.has_heard_all() {
+                    state.last_synced = Some(engine.clock.now());
+                }
             }
             state.hurry_until = Timestamp(i64::MIN);
             state.pull_wanted
@@ -405,7 +409,13 @@ impl<'e> Drive<'e> {
         match finished {
             Finished::Step { work, index, node, result } => {
                 self.calls -= 1;
-                self.engine.state().active.remove(&node);
+                {
+                    let mut state = self.engine.state();
+                    let ended = state.active.remove(&node).map_or(0, |active| active.total);
+                    if matches!(result, Ok(Outcome::Done)) {
+                        state.sent_bytes = state.sent_bytes.saturating_add(ended);
+                    }
+                }
                 self.step_ended(work, index, node, result)
             }
             Finished::Tidied(result) => {
@@ -434,7 +444,9 @@ impl<'e> Drive<'e> {
                         state.pulled = state.pulled.max(request);
                         state.replan |= changed > 0 || !state.has_pulled;
                         state.has_pulled = true;
-                        state.last_pull = Some(self.engine.clock.monotonic());
+                        let pause = self.engine.backoff.around(self.engine.config.pull_every);
+                        let clock = &self.engine.clock;
+                        state.pull_due = Some((clock.monotonic() + pause, clock.now().plus(pause)));
                         state.pull_attempts = 0;
                         state.pull_not_before = None;
                         state.problem = None;

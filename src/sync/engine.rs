@@ -3,7 +3,7 @@
 //! Owner of: R and S of its vault, and L only through steps. What is kept in memory here is a hint, a pause or a count: losing it
 //! costs time, never bytes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -13,7 +13,7 @@ use tokio::sync::{Notify, broadcast, watch};
 use super::backoff::Backoff;
 use super::event::{Event, EventKind, Events};
 use super::fresh::Fresh;
-use super::ports::{Hydrate, LocalTree};
+use super::ports::{Hydrate, LocalTree, Selection};
 use crate::catalog::Catalog;
 use crate::content::ContentStore;
 use crate::provider::{Bandwidth, Provider};
@@ -80,6 +80,8 @@ pub struct EngineParts {
     pub local: Arc<dyn LocalTree>,
     /// The fetch workers.
     pub hydrate: Arc<dyn Hydrate>,
+    /// What takes part.
+    pub selection: Arc<dyn Selection>,
     /// Time.
     pub clock: Arc<dyn Clock>,
 }
@@ -91,6 +93,7 @@ pub struct Engine {
     pub(super) provider: Arc<dyn Provider>,
     pub(super) local: Arc<dyn LocalTree>,
     pub(super) hydrate: Arc<dyn Hydrate>,
+    pub(super) selection: Arc<dyn Selection>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) config: EngineConfig,
     pub(super) events: Events,
@@ -145,7 +148,9 @@ pub(super) struct State {
     pub(super) pull_attempts: u32,
     /// True once a pull succeeded since the start, or since the provider was reached again.
     pub(super) has_pulled: bool,
-    pub(super) last_pull: Option<Instant>,
+    /// When the next pull is due though nothing was announced: by the clock that stands still while the machine sleeps, and by the one
+    /// that does not.
+    pub(super) pull_due: Option<(Instant, Timestamp)>,
     pub(super) last_synced: Option<Timestamp>,
     /// The trees may have changed since they were last planned for.
     pub(super) replan: bool,
@@ -161,12 +166,16 @@ pub(super) struct State {
     pub(super) broken: Option<String>,
     /// The guard keeps these deletions back.
     pub(super) guarded: Vec<NodeId>,
+    /// Local changes that rest because the filter leaves them out.
+    pub(super) resting: BTreeSet<NodeId>,
     /// Cells of the decision tables that plans went through.
     pub(super) cells: BTreeMap<&'static str, u64>,
     /// What the provider told that cannot be stored.
     pub(super) feed_problems: Vec<String>,
     /// The last failure that concerns the whole vault.
     pub(super) problem: Option<String>,
+    /// Bytes that were sent since the provider last had everything.
+    pub(super) sent_bytes: u64,
     /// Steps of a node in a row that did not get on, without an error.
     pub(super) restless: BTreeMap<NodeId, u32>,
 }
@@ -207,7 +216,7 @@ pub(super) struct Active {
 impl Engine {
     /// Puts an engine together. Nothing runs before [`Engine::run`] or [`Engine::cycle`].
     pub fn new(parts: EngineParts, config: EngineConfig) -> Self {
-        let EngineParts { catalog, content, provider, local, hydrate, clock } = parts;
+        let EngineParts { catalog, content, provider, local, hydrate, selection, clock } = parts;
         let state =
             State { pull_wanted: 1, hinted: 1, replan: true, hurry_until: Timestamp(i64::MIN), ..State::default() };
         Self {
@@ -216,6 +225,7 @@ impl Engine {
             provider,
             local,
             hydrate,
+            selection,
             clock,
             backoff: Backoff::new(config.seed),
             config,

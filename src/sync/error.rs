@@ -41,6 +41,9 @@ pub enum SyncError {
     /// There is nothing to be done for this node.
     #[error("node {0} has no pending change")]
     NothingPending(NodeId),
+    /// The provider got another version while its last one was being kept.
+    #[error("the provider has another version of node {0} by now")]
+    Superseded(NodeId),
     /// The node's place is taken by something else.
     #[error("the place of node {0} is taken")]
     PlaceTaken(NodeId),

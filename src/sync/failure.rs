@@ -53,6 +53,7 @@ fn class(error: &SyncError) -> Class {
         | SyncError::ContentLost(_)
         | SyncError::NoSuchNode(_)
         | SyncError::NothingPending(_)
+        | SyncError::Superseded(_)
         | SyncError::PlaceTaken(_) => Class::Lasting,
     }
 }
@@ -65,7 +66,10 @@ fn word(error: &SyncError) -> String {
         SyncError::Content(_) | SyncError::ContentLost(_) => "Content".to_owned(),
         SyncError::Io { .. } | SyncError::Worker(_) => "Io".to_owned(),
         SyncError::TimedOut => "TimedOut".to_owned(),
-        SyncError::NoSuchNode(_) | SyncError::NothingPending(_) | SyncError::PlaceTaken(_) => "Internal".to_owned(),
+        SyncError::NoSuchNode(_)
+        | SyncError::NothingPending(_)
+        | SyncError::Superseded(_)
+        | SyncError::PlaceTaken(_) => "Internal".to_owned(),
     }
 }
 

@@ -14,6 +14,53 @@ use crate::catalog::{CatalogError, ConflictRow, LocalContent, LocalRow, SyncedBo
 use crate::telemetry::metrics;
 use crate::types::{NodeId, NodeKind};
 
+/// What clashed, and what was done about it.
+pub(super) struct Clash {
+    pub(super) other: Option<NodeId>,
+    pub(super) what: &'static str,
+    pub(super) ours: Option<String>,
+    pub(super) theirs: Option<String>,
+    pub(super) strategy: &'static str,
+    pub(super) result: String,
+}
+
+impl Clash {
+    /// One of which no more is known.
+    pub(super) fn of(what: &'static str) -> Self {
+        Self { other: None, what, ours: None, theirs: None, strategy: "", result: String::new() }
+    }
+
+    /// As it is stored.
+    pub(super) fn row(self, txn: &Txn<'_>, device: &str, node: NodeId, path: String) -> ConflictRow {
+        let Self { other, what, ours, theirs, strategy, result } = self;
+        ConflictRow {
+            id: 0,
+            node,
+            other,
+            path,
+            what: what.to_owned(),
+            device: device.to_owned(),
+            found_at: txn.now(),
+            resolved_at: None,
+            ours,
+            theirs,
+            strategy: strategy.to_owned(),
+            result,
+        }
+    }
+}
+
+/// A content in a word: its revision, or the hash of bytes that the provider has never had.
+fn name_of_content(txn: &Txn<'_>, content: &LocalContent) -> std::result::Result<Option<String>, CatalogError> {
+    Ok(match content {
+        LocalContent::Clean(version) => Some(version.revision.0.clone()),
+        LocalContent::Staged { staged, .. } => {
+            txn.staged(*staged)?.and_then(|row| row.hashed).map(|hash| hash.to_hex())
+        }
+        LocalContent::None | LocalContent::Symlink(_) => None,
+    })
+}
+
 impl Engine {
     /// `KeepBoth`: the local bytes become a new node at `ours`, `node` gets R's version.
     pub(super) async fn keep_both(&self, node: NodeId, expected: &Sides, ours: &Place) -> Result<Outcome> {
@@ -63,6 +110,7 @@ impl Engine {
             return Ok(Outcome::Stale);
         }
         let path = txn.local_path(node)?.unwrap_or_default();
+        let ours_content = name_of_content(txn, &theirs.content)?;
         let copy = txn.new_node(NodeKind::File)?;
         let mut mine = LocalRow { node: copy, parent: Some(ours.parent), name: ours.name.clone(), ..theirs.clone() };
         // Whoever has the file open goes on with the bytes that he knows, which are ours.
@@ -81,7 +129,16 @@ impl Engine {
         txn.insert_local(&mine)?;
         put_base(txn, &remote)?;
         agree(txn, self.names(), node)?;
-        self.add_conflict(txn, node, Some(copy), path, "edited here and at the provider")?;
+        let other_path = txn.local_path(copy)?.unwrap_or_default();
+        let clash = Clash {
+            other: Some(copy),
+            what: "edited here and at the provider",
+            ours: ours_content,
+            theirs: version_of(&remote).map(|version| version.revision.0),
+            strategy: "keep both",
+            result: format!("the provider's version keeps the name; yours is {other_path}"),
+        };
+        self.add_conflict(txn, node, path, clash)?;
         announce_entry(txn, announce, &theirs)?;
         announce_entry(txn, announce, &mine)?;
         Ok(Outcome::Done)
@@ -92,13 +149,13 @@ impl Engine {
         self.in_local_transaction(|txn, announce| {
             let Some(local) = txn.local(node)? else { return Ok(Outcome::Stale) };
             let path = txn.local_path(node)?.unwrap_or_default();
-            self.add_conflict(
-                txn,
-                node,
-                None,
-                path,
-                "moved here, deleted at the provider before its bytes had arrived",
-            )?;
+            let clash = Clash {
+                ours: name_of_content(txn, &local.content)?,
+                strategy: "the deletion stands",
+                result: "it is gone on both sides".to_owned(),
+                ..Clash::of("moved here, deleted at the provider before its bytes had arrived")
+            };
+            self.add_conflict(txn, node, path, clash)?;
             remove_from_mount(txn, announce, &local)?;
             agree(txn, self.names(), node)?;
             Ok(Outcome::Done)
@@ -112,7 +169,12 @@ impl Engine {
             let Some(mut local) = txn.local(node)? else { return Ok(()) };
             let LocalContent::Staged { staged, .. } = local.content else { return Ok(()) };
             let path = txn.local_path(node)?.unwrap_or_default();
-            self.add_conflict(txn, node, None, path, "lost-staged")?;
+            let clash = Clash {
+                ours: Some(staged.to_string()),
+                strategy: "the last version of the provider comes back",
+                ..Clash::of("lost-staged")
+            };
+            self.add_conflict(txn, node, path, clash)?;
             match txn.synced(node)?.map(|row| row.body) {
                 Some(SyncedBody::File(version)) => {
                     local.attr.size = version.size;
@@ -132,20 +194,10 @@ impl Engine {
         &self,
         txn: &Txn<'_>,
         node: NodeId,
-        other: Option<NodeId>,
         path: String,
-        what: &str,
+        clash: Clash,
     ) -> std::result::Result<(), CatalogError> {
-        txn.add_conflict(&ConflictRow {
-            id: 0,
-            node,
-            other,
-            path,
-            what: what.to_owned(),
-            device: self.config.device.clone(),
-            found_at: txn.now(),
-            resolved_at: None,
-        })?;
+        txn.add_conflict(&clash.row(txn, &self.config.device, node, path))?;
         Ok(())
     }
 

@@ -10,7 +10,7 @@ use super::history::Kept;
 use super::plan::{Place, Planned, Step};
 use super::ports::LocalChange;
 use super::step::Outcome;
-use super::trees::{Sides, remote_kind, sides};
+use super::trees::{Sides, sides};
 use crate::catalog::{
     Attr, CatalogError, HistoryReason, LocalContent, LocalRow, RemoteBody, RemoteRow, SyncedBody, SyncedRow, Txn,
 };
@@ -41,6 +41,7 @@ pub(super) fn keeps(step: &Step) -> Option<HistoryReason> {
         | Step::DeleteRemote { .. }
         | Step::CreateLocal(_)
         | Step::MoveLocal(_)
+        | Step::LeaveOut
         | Step::KeepBoth { .. }
         | Step::Adopt { .. }
         | Step::MarkSynced
@@ -116,6 +117,7 @@ impl Engine {
             Step::CreateLocal(place) => self.create_local(txn, announce, node, place)?,
             Step::UpdateLocal => self.update_local(txn, announce, node, kept)?,
             Step::MoveLocal(place) => self.move_local(txn, announce, node, place)?,
+            Step::LeaveOut => self.leave_out(txn, announce, node)?,
             Step::DeleteLocal => self.delete_local(txn, announce, node, kept)?,
             Step::Adopt { remote } => adopt(txn, node, *remote)?,
             Step::MarkSynced => mark_synced(txn, node)?,
@@ -135,6 +137,9 @@ impl Engine {
         };
         if outcome == Outcome::Done {
             agree(txn, self.names(), node)?;
+            if matches!(planned.step, Step::CreateLocal(_) | Step::MoveLocal(_)) {
+                self.look_below(txn, node)?;
+            }
             self.events.send(EventKind::Applied, txn.local_path(node)?);
         }
         Ok(outcome)
@@ -149,7 +154,7 @@ impl Engine {
             node,
             parent: Some(place.parent),
             name: place.name.clone(),
-            kind: remote_kind(&remote.body),
+            kind: remote.kind(),
             ino: txn.new_ino()?,
             attr: self.fresh_attr(&remote, txn.now()),
             content: clean_content(&remote),
@@ -339,7 +344,7 @@ pub(super) fn remove_from_mount(txn: &Txn<'_>, announce: &mut Announce<'_>, loca
 fn adopt(txn: &Txn<'_>, node: NodeId, other: NodeId) -> Result<Outcome> {
     let (Some(local), Some(remote)) = (txn.local(node)?, txn.remote(other)?) else { return Ok(Outcome::Stale) };
     let is_free = txn.remote(node)?.is_none() && txn.local(other)?.is_none() && txn.synced(other)?.is_none();
-    if !is_free || remote_kind(&remote.body) != local.kind {
+    if !is_free || remote.kind() != local.kind {
         return Ok(Outcome::Stale);
     }
     txn.put_remote(&RemoteRow { node, ..remote })?;

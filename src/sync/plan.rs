@@ -84,6 +84,9 @@ pub struct NodeTrees {
 pub enum Blocked {
     /// Its name or kind never leaves this machine.
     LocalOnly,
+    /// The user's filter leaves out the place where the mount has it, or would have it: nothing of it is sent or fetched, and nothing is
+    /// deleted at the provider. What both sides have alike goes from the mount; what was changed here stays as it is.
+    LeftOut,
     /// Somebody has it open for writing: its content is neither uploaded nor replaced; it may be moved.
     OpenForWriting,
     /// Changed less than the quiet time ago: nothing is sent yet; remote changes may be applied where they do not touch it.
@@ -149,7 +152,8 @@ pub enum Step {
     /// Move at the provider to a reserved temporary name ([`aside_name`]) in the folder where it is: breaks a cycle of names, or a
     /// rename of case only. S keeps the old place.
     MoveRemoteAside,
-    /// Delete at the provider: a file at this revision, a link, or an empty folder.
+    /// Delete at the provider: a file at this revision, a link, or an empty folder. Bytes that L goes on showing (the name is local-only
+    /// now) are brought here first.
     DeleteRemote {
         /// For files.
         expected: Option<Revision>,
@@ -162,6 +166,8 @@ pub enum Step {
     UpdateLocal,
     /// Move in the mount. The place may be an [`aside_name`] for an instant, when the provider swapped names.
     MoveLocal(Place),
+    /// Take out of the mount and out of S what the provider keeps: the user's filter leaves it out. Folders must be empty by then.
+    LeaveOut,
     /// Remove from the mount (content that is here goes to history). Folders must be empty by then: local-only entries of a folder
     /// that is deleted have such a step of their own.
     DeleteLocal,

@@ -1,11 +1,11 @@
-//! What the sync engine asks of others: the mount ([`LocalTree`]) and the fetch workers ([`Hydrate`]). The daemon plugs the
-//! filesystem core and the block fetcher in; a vault that is not mounted uses [`Unmounted`].
+//! What the sync engine asks of others: the mount ([`LocalTree`]), the fetch workers ([`Hydrate`]) and the user's choice of what takes
+//! part ([`Selection`]). The daemon plugs the filesystem core, the block fetcher and the settings in; a vault that is not mounted uses [`Unmounted`].
 
 use async_trait::async_trait;
 
 use crate::catalog::Version;
 use crate::provider;
-use crate::types::{EntryName, InodeNo, NodeId};
+use crate::types::{EntryName, InodeNo, NodeId, NodeKind};
 
 /// The side of the fetch workers.
 #[async_trait]
@@ -30,6 +30,41 @@ pub trait Frozen {
     /// Tells the mount what a committed transaction changed, before the guard is dropped. Never blocks: kernel notices are sent
     /// from another thread.
     fn committed(&self, changes: &[LocalChange]);
+}
+
+/// Which part of the vault takes part on this device, by the user's wishes. The answers may change at any time, and the fingerprint with
+/// them; see [`super::Engine::judge_again`].
+pub trait Selection: Send + Sync {
+    /// Equal as long as the answers are.
+    fn fingerprint(&self) -> String;
+    /// True for names that never leave this machine, wherever they are.
+    fn keeps_here(&self, name: &EntryName) -> bool;
+    /// True if [`Selection::leaves_out`] can be true at all.
+    fn is_filter(&self) -> bool;
+    /// True if what is at this path (from the vault's root, without a leading slash) takes no part.
+    fn leaves_out(&self, path: &str, kind: NodeKind) -> bool;
+}
+
+/// Everything takes part.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Everything;
+
+impl Selection for Everything {
+    fn fingerprint(&self) -> String {
+        String::new()
+    }
+
+    fn keeps_here(&self, _name: &EntryName) -> bool {
+        false
+    }
+
+    fn is_filter(&self) -> bool {
+        false
+    }
+
+    fn leaves_out(&self, _path: &str, _kind: NodeKind) -> bool {
+        false
+    }
 }
 
 /// A change of the local tree that did not come through the mount.

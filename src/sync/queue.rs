@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 
-use super::engine::Engine;
+use super::engine::{Active, Engine};
 use super::error::Result;
 use super::plan::{Blocked, Content, Plan, Planned, Step};
-use super::status::{NodeStatus, QueueItem};
+use super::status::{QueueItem, Upload, Uploads};
 use super::work::Drawn;
 use crate::catalog::{DirtyRow, View};
 use crate::types::{NodeId, Timestamp};
@@ -23,6 +23,7 @@ pub(super) fn action(step: &Step) -> &'static str {
         Step::CreateLocal(_) => "show",
         Step::UpdateLocal => "update here",
         Step::MoveLocal(_) => "move here",
+        Step::LeaveOut => "hide",
         Step::DeleteLocal => "delete here",
         Step::KeepBoth { .. } => "keep both versions",
         Step::Adopt { .. } | Step::MarkSynced | Step::DropSynced => "record",
@@ -39,6 +40,7 @@ fn occasion(step: &Step) -> &'static str {
         Step::CreateLocal(_) => "new at the provider",
         Step::UpdateLocal => "changed at the provider",
         Step::MoveLocal(_) => "moved at the provider",
+        Step::LeaveOut => "left out by the filter",
         Step::DeleteLocal => "deleted at the provider",
         Step::HashLocal | Step::KeepBoth { .. } => "changed on both sides",
         Step::Adopt { .. } | Step::MarkSynced | Step::DropSynced => "the same on both sides",
@@ -48,6 +50,7 @@ fn occasion(step: &Step) -> &'static str {
 fn blocked_reason(blocked: Blocked) -> &'static str {
     match blocked {
         Blocked::LocalOnly => "never leaves this machine",
+        Blocked::LeftOut => "left out by the filter",
         Blocked::OpenForWriting => "open for writing",
         Blocked::NotQuiet => "changed a moment ago",
         Blocked::Held => "held back by the user",
@@ -86,30 +89,32 @@ impl Engine {
         })
     }
 
-    /// Steps that run now and move bytes: node, bytes sent, bytes in all. Cheap: asks no plan.
-    pub fn transfers(&self) -> Vec<(NodeId, u64, u64)> {
-        let state = self.state();
-        let moving = state.active.iter().filter(|(_, active)| active.total > 0);
-        moving.map(|(node, active)| (*node, active.sent.load(Ordering::Relaxed), active.total)).collect()
+    /// How far the bytes are that the provider is to get. Cheap: asks no plan.
+    pub fn uploads(&self) -> Result<Uploads> {
+        let (running, finished, resting) = {
+            let state = self.state();
+            let moving = state.active.iter().filter(|(_, active)| active.total > 0);
+            let sent = |active: &Active| active.sent.load(Ordering::Relaxed).min(active.total);
+            let running: Vec<Upload> =
+                moving.map(|(node, active)| Upload { node: *node, sent: sent(active), size: active.total }).collect();
+            (running, state.sent_bytes, state.resting.clone())
+        };
+        // Read after the list above: what ends in between is in one of the two, and in one only.
+        let unsent = self.catalog.read(|view| view.unsent())?;
+        let is_running = |node| running.iter().any(|upload| upload.node == node);
+        let waits = |node: &NodeId| !is_running(*node) && !resting.contains(node);
+        let waiting = unsent.into_iter().filter(|(node, _)| waits(node)).map(|(_, size)| size);
+        Ok(Uploads { waiting: waiting.fold(0, u64::saturating_add), running, finished })
     }
 
-    /// How one node stands.
-    pub fn node_status(&self, node: NodeId) -> Result<NodeStatus> {
-        let (local, dirty) = self.catalog.read(|view| Ok((view.local(node)?, view.is_dirty(node)?)))?;
-        if local.as_ref().is_some_and(|row| row.local_only) {
-            return Ok(NodeStatus::LocalOnly);
-        }
-        if !dirty {
-            return match local {
-                Some(_) => Ok(NodeStatus::Synced),
-                None => Err(super::SyncError::NoSuchNode(node)),
-            };
+    /// What will be done about one node, or why not yet; `None` if nothing differs.
+    pub fn queue_item(&self, node: NodeId) -> Result<Option<QueueItem>> {
+        if !self.catalog.read(|view| view.is_dirty(node))? {
+            return Ok(None);
         }
         let drawn = self.draw(NodeId(0))?;
         let planned = first_steps(&drawn.plan);
-        self.catalog_items(|view| {
-            Ok(NodeStatus::Pending(self.item(view, &drawn, node, planned.get(&node).copied())?))
-        })
+        self.catalog_items(|view| self.item(view, &drawn, node, planned.get(&node).copied()).map(Some))
     }
 
     fn catalog_items<T>(&self, read: impl FnOnce(&View<'_>) -> crate::catalog::Result<T>) -> Result<T> {
@@ -152,6 +157,7 @@ impl Engine {
             attempts: state.attempts,
             problem: state.problem.map(|(kind, message)| format!("{kind}: {message}")),
             held: state.held,
+            left_out: planned.is_none() && trees.is_some_and(|trees| trees.blocked == Some(Blocked::LeftOut)),
             active: active.is_some(),
         })
     }

@@ -15,10 +15,11 @@ use std::sync::Arc;
 use super::agree::agree;
 use super::engine::Engine;
 use super::error::Result;
+use super::keep_both::Clash;
 use super::rebuild::REBUILD_PENDING;
 use crate::catalog::{
-    Attr, Catalog, CatalogError, ConflictRow, HistoryReason, HistoryRow, LocalContent, LocalRow, Opened, StagedRow,
-    SyncedBody, Txn, View,
+    Attr, Catalog, CatalogError, HistoryReason, HistoryRow, LocalContent, LocalRow, Opened, StagedRow, SyncedBody, Txn,
+    View,
 };
 use crate::content::{ContentError, ContentStore, StagedFile, StagedRecord};
 use crate::types::{ByteRange, ContentHash, NameRules, NodeId, StagedId};
@@ -341,16 +342,13 @@ fn lost(
 ) -> std::result::Result<(), CatalogError> {
     let Some(mut local) = txn.local(row.node)? else { return Ok(()) };
     if let Some(what) = loss.word() {
-        txn.add_conflict(&ConflictRow {
-            id: 0,
-            node: row.node,
-            other: None,
-            path: txn.local_path(row.node)?.unwrap_or_default(),
-            what: what.to_owned(),
-            device: device.to_owned(),
-            found_at: txn.now(),
-            resolved_at: None,
-        })?;
+        let clash = Clash {
+            ours: row.hashed.map(|hash| hash.to_hex()),
+            strategy: "the last version of the provider comes back",
+            ..Clash::of(what)
+        };
+        let path = txn.local_path(row.node)?.unwrap_or_default();
+        txn.add_conflict(&clash.row(txn, device, row.node, path))?;
     }
     match txn.synced(row.node)?.map(|row| row.body) {
         Some(SyncedBody::File(version)) => {

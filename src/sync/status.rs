@@ -44,7 +44,7 @@ pub enum VaultState {
 pub struct VaultStatus {
     /// In one word.
     pub state: VaultState,
-    /// Nodes that differ between here and the provider, as far as is known.
+    /// Nodes that differ between here and the provider, as far as is known; without [`VaultStatus::resting`].
     pub pending: u64,
     /// Those of them that were changed here.
     pub outgoing: u64,
@@ -56,6 +56,8 @@ pub struct VaultStatus {
     pub conflicts: usize,
     /// Deletions that wait for [`super::Engine::confirm_deletes`].
     pub guarded: usize,
+    /// Changes of what the provider knows that rest because the filter leaves them out.
+    pub resting: u64,
     /// Nodes whose last attempt failed.
     pub failing: usize,
     /// One of them for want of space, here or at the provider.
@@ -91,18 +93,38 @@ pub struct QueueItem {
     pub problem: Option<String>,
     /// The user keeps it back.
     pub held: bool,
+    /// The user's filter leaves it out.
+    pub left_out: bool,
     /// It runs now.
     pub active: bool,
 }
 
-/// How a node stands.
-#[derive(Clone, PartialEq, Eq, Debug, serde::Serialize)]
-#[serde(rename_all = "kebab-case", tag = "state")]
-pub enum NodeStatus {
-    /// Here and at the provider the same.
-    Synced,
-    /// It never leaves this machine.
-    LocalOnly,
-    /// Something will be done.
-    Pending(QueueItem),
+/// An upload that runs.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Upload {
+    /// Whose bytes.
+    pub node: NodeId,
+    /// Bytes sent.
+    pub sent: u64,
+    /// Bytes in all.
+    pub size: u64,
+}
+
+/// The bytes that the provider has to get, since it last had all of them.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Uploads {
+    /// What runs.
+    pub running: Vec<Upload>,
+    /// Bytes that it got.
+    pub finished: u64,
+    /// Bytes whose turn has not come.
+    pub waiting: u64,
+}
+
+impl Uploads {
+    /// Bytes that are there, of all of these: the sums over the files.
+    pub fn progress(&self) -> (u64, u64) {
+        let (sent, size) = self.running.iter().fold((0, 0), |(sent, size), run| (sent + run.sent, size + run.size));
+        (self.finished.saturating_add(sent), self.finished.saturating_add(self.waiting).saturating_add(size))
+    }
 }

@@ -30,6 +30,7 @@ pub(super) fn is_local(step: &Step, found: &Sides) -> bool {
         Step::CreateLocal(_)
         | Step::UpdateLocal
         | Step::MoveLocal(_)
+        | Step::LeaveOut
         | Step::DeleteLocal
         | Step::Adopt { .. }
         | Step::DropSynced => true,
@@ -72,6 +73,7 @@ impl Engine {
             Step::CreateLocal(_)
             | Step::UpdateLocal
             | Step::MoveLocal(_)
+            | Step::LeaveOut
             | Step::DeleteLocal
             | Step::Adopt { .. }
             | Step::DropSynced => self.run_local(planned, expected, None),
@@ -172,6 +174,9 @@ impl Engine {
 
     async fn delete_remote(&self, node: NodeId, expected: &Sides, revision: Option<&Revision>) -> Result<Outcome> {
         let Some(rid) = expected.remote.as_ref().and_then(|side| side.rid.clone()) else { return Ok(Outcome::Stale) };
+        if self.keep_here(node, expected).await? {
+            return Ok(Outcome::Refreshed);
+        }
         if expected.kind == NodeKind::File && !self.provider.capabilities().conditional_write {
             match self.check_revision(&rid, revision).await? {
                 Checked::AsExpected => {}
@@ -239,6 +244,7 @@ pub(super) fn provider_kind(error: &SyncError) -> Option<ErrorKind> {
         | SyncError::TimedOut
         | SyncError::NoSuchNode(_)
         | SyncError::NothingPending(_)
+        | SyncError::Superseded(_)
         | SyncError::PlaceTaken(_) => None,
     }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::backoff::{PARKED, PARKED_KIND};
 use super::plan::{Blocked, Content, NodeTrees, Place, Side, Trees};
-use super::ports::LocalTree;
+use super::ports::{LocalTree, Selection};
 use crate::catalog::{
     DirtyRow, LocalContent, LocalRow, RemoteBody, RemoteRow, Result, SyncState, SyncedBody, SyncedRow, View,
 };
@@ -30,7 +30,7 @@ pub(crate) fn sides(view: &View<'_>, node: NodeId) -> Result<Option<Sides>> {
     let (local, remote, synced) = (view.local(node)?, view.remote(node)?, view.synced(node)?);
     let kind = match (&local, &remote, &synced) {
         (Some(row), _, _) => row.kind,
-        (None, Some(row), _) => remote_kind(&row.body),
+        (None, Some(row), _) => row.kind(),
         (None, None, Some(row)) => synced_kind(&row.body),
         (None, None, None) => return Ok(None),
     };
@@ -42,15 +42,6 @@ pub(crate) fn sides(view: &View<'_>, node: NodeId) -> Result<Option<Sides>> {
         remote: remote.map(remote_side),
         synced: synced.map(synced_side),
     }))
-}
-
-/// Kind of a remote row.
-pub(crate) fn remote_kind(body: &RemoteBody) -> NodeKind {
-    match body {
-        RemoteBody::Folder => NodeKind::Folder,
-        RemoteBody::File { .. } => NodeKind::File,
-        RemoteBody::Symlink { .. } => NodeKind::Symlink,
-    }
 }
 
 fn synced_kind(body: &SyncedBody) -> NodeKind {
@@ -111,6 +102,8 @@ pub(crate) struct Surroundings<'a> {
     pub(crate) hurry_until: Timestamp,
     /// Most arriving nodes.
     pub(crate) portion: usize,
+    /// What takes part.
+    pub(crate) selection: &'a dyn Selection,
 }
 
 /// The planner's input and what the executor keeps beside it.
@@ -155,6 +148,7 @@ pub(crate) fn gather(view: &View<'_>, around: &Surroundings<'_>, arrived: NodeId
     for (node, found) in &rows {
         let state = states.get(node).unwrap_or(&none);
         let (blocked, until) = match dirty.get(node) {
+            _ if is_left_out(&rows, *node, found, around.selection) => (Some(Blocked::LeftOut), None),
             _ if found.local_only => (Some(Blocked::LocalOnly), None),
             Some(row) => waiting(row, state, around),
             None => (None, None),
@@ -183,13 +177,44 @@ impl Gathered {
         for (node, trees) in &mut self.trees {
             let Some(found) = self.rows.get(node) else { continue };
             if found.kind == NodeKind::File
-                && trees.blocked != Some(Blocked::LocalOnly)
+                && !matches!(trees.blocked, Some(Blocked::LocalOnly | Blocked::LeftOut))
                 && found.ino.is_some_and(|ino| frozen.is_open_for_writing(ino))
             {
                 trees.blocked = Some(Blocked::OpenForWriting);
             }
         }
     }
+}
+
+/// True if the filter leaves out the place where the mount has a node, or would have it. What was moved to such a place while the provider
+/// knew it is no longer shared, like anything else that gets a local-only name; and what the provider has moved away from there, while
+/// nobody moved it here, is about to follow.
+fn is_left_out(rows: &BTreeMap<NodeId, Sides>, node: NodeId, found: &Sides, selection: &dyn Selection) -> bool {
+    let was_moved_there = found.local_only && (found.remote.is_some() || found.synced.is_some());
+    if !selection.is_filter() || was_moved_there {
+        return false;
+    }
+    let shown = |found: &Sides| found.local.as_ref().or(found.remote.as_ref()).or(found.synced.as_ref()).cloned();
+    if !selection.leaves_out(&path_by(rows, node, shown), found.kind) {
+        return false;
+    }
+    let place = |side: &Option<Side>| side.as_ref().map(|side| side.place.clone());
+    let is_unmoved = found.local.is_some() && place(&found.local) == place(&found.synced);
+    !(is_unmoved
+        && found.remote.is_some()
+        && !selection.leaves_out(&path_by(rows, node, |found| found.remote.clone()), found.kind))
+}
+
+/// The path of a node if `side` says where each node is.
+fn path_by(rows: &BTreeMap<NodeId, Sides>, node: NodeId, side: impl Fn(&Sides) -> Option<Side>) -> String {
+    let (mut names, mut at) = (Vec::new(), node);
+    // As deep as a tree can be: rows of different trees may lead in a circle.
+    while let Some(side) = rows.get(&at).filter(|_| names.len() <= rows.len()).and_then(&side) {
+        names.push(side.place.name.to_string());
+        at = side.place.parent;
+    }
+    names.reverse();
+    names.join("/")
 }
 
 /// The earlier of two times, if there are any.

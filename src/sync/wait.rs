@@ -115,8 +115,8 @@ impl Drive<'_> {
                 if let Some(due) = self.next_due {
                     at_most(due.since(self.engine.clock.now()));
                 }
-                if let Some(last) = state.last_pull {
-                    at_most((last + self.engine.config.pull_every).saturating_duration_since(now));
+                if let Some((due, _)) = state.pull_due {
+                    at_most(due.saturating_duration_since(now));
                 }
                 if let Some(until) = state.pull_not_before {
                     at_most(until.saturating_duration_since(now));

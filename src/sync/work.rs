@@ -5,10 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::engine::Engine;
 use super::error::Result;
-use super::plan::{Content, DeleteGuard, Plan, Planned, Policy, Step};
+use super::plan::{Blocked, Content, DeleteGuard, Plan, Planned, Policy, Step};
 use super::planner;
 use super::step::is_local;
 use super::trees::{Gathered, Sides, Surroundings, gather, sides};
+use crate::catalog::Txn;
 use crate::types::{NodeId, Timestamp};
 
 /// Meta key: the user confirmed the deletions that the guard kept back.
@@ -99,6 +100,7 @@ impl Work {
             | Step::CreateLocal(_)
             | Step::UpdateLocal
             | Step::MoveLocal(_)
+            | Step::LeaveOut
             | Step::DeleteLocal
             | Step::KeepBoth { .. }
             | Step::Adopt { .. }
@@ -152,6 +154,8 @@ pub(super) struct Drawn {
     pub(super) gathered: Gathered,
     /// The user had confirmed deletions when the plan was made.
     confirmed: bool,
+    /// Fingerprint of the selection that it was made by.
+    selection: String,
 }
 
 impl Engine {
@@ -160,7 +164,9 @@ impl Engine {
         let now = self.clock.now();
         let hurry_until = self.state().hurry_until;
         let (quiet, portion) = (self.config.quiet, self.config.portion);
-        let around = Surroundings { names: self.names(), now, quiet, hurry_until, portion };
+        let selection = self.selection.fingerprint();
+        let around =
+            Surroundings { names: self.names(), now, quiet, hurry_until, portion, selection: &*self.selection };
         let (mut gathered, confirmed) = self.catalog.read(|view| {
             let confirmed = view.meta(DELETES_CONFIRMED)?.as_deref() == Some("1");
             Ok((gather(view, &around, arrived)?, confirmed))
@@ -181,25 +187,32 @@ impl Engine {
             delete_guard: (!confirmed).then_some(guard),
         };
         let plan = planner::plan(&gathered.trees, &policy);
-        Ok(Drawn { plan, gathered, confirmed })
+        Ok(Drawn { plan, gathered, confirmed, selection })
     }
 
     /// Plans, clears the marks of what turned out to agree, and returns the work and when something blocked becomes free.
     pub(super) fn plan_work(&self, id: u64, arrived: NodeId) -> Result<(Work, Option<Timestamp>)> {
-        let Drawn { plan, gathered, confirmed } = self.draw(arrived)?;
+        let Drawn { plan, gathered, confirmed, selection } = self.draw(arrived)?;
         let is_marked = |node: &NodeId| gathered.dirty.contains_key(node);
         let settled: Vec<NodeId> = plan.settled.iter().copied().filter(is_marked).collect();
         if !settled.is_empty() || !gathered.absent.is_empty() {
-            self.catalog.write(|txn| {
+            let is_in_force = self.catalog.write(|txn| {
+                if self.selection.fingerprint() != selection {
+                    return Ok(false);
+                }
                 for node in settled.into_iter().chain(gathered.absent.iter().copied()) {
-                    if sides(txn, node)?.as_ref() == gathered.rows.get(&node) {
-                        txn.clear_dirty(node)?;
+                    let found = sides(txn, node)?;
+                    if found.as_ref() == gathered.rows.get(&node) {
+                        settle(txn, node, found.as_ref())?;
                     }
                 }
-                Ok::<_, crate::catalog::CatalogError>(())
+                Ok::<_, crate::catalog::CatalogError>(true)
             })?;
+            // What another selection found to be settled may not be by the one of now: that is for the next plan to say.
+            self.state().replan |= !is_in_force;
         }
         self.note_guarded(&plan, confirmed)?;
+        self.note_resting(&plan, &gathered, &selection);
         for (cell, count) in &plan.cells {
             *self.state().cells.entry(cell).or_default() += count;
         }
@@ -232,8 +245,33 @@ impl Engine {
         Ok(())
     }
 
+    /// Remembers which changes will not be sent as long as the filter stays what it is.
+    fn note_resting(&self, plan: &Plan, gathered: &Gathered, selection: &str) {
+        let moving: BTreeSet<NodeId> = plan.steps.iter().map(|planned| planned.node).collect();
+        let rests = |node: &NodeId| {
+            let blocked = gathered.trees.get(node).and_then(|trees| trees.blocked);
+            blocked == Some(Blocked::LeftOut) && !plan.settled.contains(node) && !moving.contains(node)
+        };
+        let resting = gathered.dirty.keys().copied().filter(rests).collect();
+        let mut state = self.state();
+        if self.selection.fingerprint() == selection {
+            state.resting = resting;
+        }
+    }
+
     fn are_deletes_confirmed(&self) -> Result<bool> {
         Ok(self.catalog.read(|view| view.meta(DELETES_CONFIRMED))?.as_deref() == Some("1"))
+    }
+}
+
+/// A node needs no step: its mark goes.
+fn settle(txn: &Txn<'_>, node: NodeId, found: Option<&Sides>) -> crate::catalog::Result<()> {
+    match found {
+        // Only the provider has it, and the filter keeps it so.
+        Some(Sides { local: None, synced: None, remote: Some(_), .. }) => txn.leave_out(node),
+        // Only here, and not marked as staying here: the settings have just changed, and `judge_again` is about to say what it is.
+        Some(Sides { local: Some(_), synced: None, remote: None, local_only: false, .. }) => Ok(()),
+        Some(_) | None => txn.clear_dirty(node),
     }
 }
 

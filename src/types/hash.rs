@@ -18,6 +18,16 @@ pub enum HashKind {
     Blake3,
 }
 
+impl HashKind {
+    /// Its name, as people see it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Dropbox => "dropbox",
+            Self::Blake3 => "blake3",
+        }
+    }
+}
+
 /// A hash of a whole file's content.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
 pub struct ContentHash {

@@ -51,7 +51,7 @@ impl VaultFs {
         let staged = self.parts.content.stage(id, None)?;
         let made = self.parts.catalog.write(|txn| {
             let folder = folder_by_ino(txn, parent)?;
-            let local_only = self.local_only(&folder, &name)?;
+            let local_only = self.local_only(txn, &folder, &name, NodeKind::File)?;
             self.check_new_name(txn, folder.node, &name, &[])?;
             let (node, based_on) = match self.revivable(txn, folder.node, &name, local_only)? {
                 Some((node, version)) => (node, Some(version)),
@@ -168,17 +168,15 @@ impl VaultFs {
         let _namespace = self.namespace.lock();
         let row = self.parts.catalog.write(|txn| {
             let folder = folder_by_ino(txn, parent)?;
-            let local_only = self.local_only(&folder, &name)?;
-            let (kind, content, stays_here) = match &entry {
-                NewEntry::Folder => (NodeKind::Folder, LocalContent::None, local_only),
-                NewEntry::Symlink(target) => {
-                    if !self.parts.symlinks && !local_only {
-                        return Err(FsError::NotPermitted("this provider cannot hold symbolic links"));
-                    }
-                    (NodeKind::Symlink, LocalContent::Symlink(target.clone()), local_only)
-                }
-                NewEntry::Special { .. } => (NodeKind::Special, LocalContent::None, true),
+            let (kind, content) = match &entry {
+                NewEntry::Folder => (NodeKind::Folder, LocalContent::None),
+                NewEntry::Symlink(target) => (NodeKind::Symlink, LocalContent::Symlink(target.clone())),
+                NewEntry::Special { .. } => (NodeKind::Special, LocalContent::None),
             };
+            let stays_here = self.local_only(txn, &folder, &name, kind)?;
+            if kind == NodeKind::Symlink && !self.parts.symlinks && !stays_here {
+                return Err(FsError::NotPermitted("this provider cannot hold symbolic links"));
+            }
             self.check_new_name(txn, folder.node, &name, &[])?;
             let node = txn.new_node(kind)?;
             let mut row = self.new_row(txn, &folder, node, name, kind, owner, content)?;

@@ -40,12 +40,12 @@ pub use write::{Allocation, OpenIntent};
 pub use xattr::XattrMode;
 
 use handles::{Handle, OpenContent, OpenFile, OpenTable};
-use ports::{BlockSource, ChangeSink, KernelNotices, NamePolicy};
+use ports::{BlockSource, ChangeSink, KernelNotices, NamePolicy, StateWords};
 
 use crate::catalog::{Catalog, LocalContent, LocalRow, Txn};
 use crate::content::ContentStore;
 use crate::types::ranked_lock::{Rank, RankedMutex};
-use crate::types::{Clock, EntryName, HandleNo, InodeNo, NameRules, NodeId, VaultId};
+use crate::types::{Clock, EntryName, HandleNo, InodeNo, NameRules, NodeId, NodeKind, VaultId};
 use crate::vaults::layout::Layout;
 
 /// Everything that the core needs; the daemon supplies it.
@@ -62,6 +62,8 @@ pub struct VfsParts {
     pub sink: Arc<dyn ChangeSink>,
     /// Which names stay here.
     pub policy: Arc<dyn NamePolicy>,
+    /// How things stand.
+    pub words: Arc<dyn StateWords>,
     /// What folders mean.
     pub layout: &'static dyn Layout,
     /// How the provider compares and restricts names.
@@ -144,14 +146,27 @@ impl VaultFs {
         Ok(())
     }
 
-    /// Whether an entry of this name in this folder stays on this machine. Names that the provider refuses cannot leave it either,
+    /// Whether a new entry of this name in this folder stays on this machine. Names that the provider refuses cannot leave it either,
     /// and are refused here unless a rule keeps them local.
-    fn local_only(&self, parent: &LocalRow, name: &EntryName) -> Result<bool> {
-        if parent.local_only || self.parts.policy.is_local_only(name) {
-            return Ok(true);
+    fn local_only(&self, txn: &Txn<'_>, parent: &LocalRow, name: &EntryName, kind: NodeKind) -> Result<bool> {
+        let stays = kind == NodeKind::Special
+            || parent.local_only
+            || self.parts.policy.is_local_only(name)
+            || self.is_left_out(txn, parent, name, kind)?;
+        if !stays {
+            self.parts.names.check(name)?;
         }
-        self.parts.names.check(name)?;
-        Ok(false)
+        Ok(stays)
+    }
+
+    /// Whether the filter leaves out this name in this folder.
+    fn is_left_out(&self, txn: &Txn<'_>, parent: &LocalRow, name: &EntryName, kind: NodeKind) -> Result<bool> {
+        if !self.parts.policy.is_filter() {
+            return Ok(false);
+        }
+        let folder = txn.local_path(parent.node)?.unwrap_or_default();
+        let path = if folder.is_empty() { name.to_string() } else { format!("{folder}/{name}") };
+        Ok(self.parts.policy.leaves_out(&path, kind))
     }
 
     /// A folder's times move when an entry comes or goes.
@@ -168,7 +183,7 @@ impl VaultFs {
 /// The row of a folder by inode, inside a transaction.
 fn folder_by_ino(txn: &Txn<'_>, ino: InodeNo) -> Result<LocalRow> {
     let row = txn.local_by_ino(ino)?.ok_or(FsError::NotFound)?;
-    if row.kind != crate::types::NodeKind::Folder {
+    if row.kind != NodeKind::Folder {
         return Err(FsError::NotFolder);
     }
     Ok(row)

@@ -24,6 +24,13 @@ impl VaultFs {
         NamespaceGuard { vfs: self, open, _namespace: namespace }
     }
 
+    /// What a name stands for was changed through this core, and not by the kernel, which now forgets what it knows of it.
+    pub fn name_changed(&self, parent: InodeNo, name: &EntryName) {
+        if let Some(notices) = self.notices() {
+            notices.entry(parent, name);
+        }
+    }
+
     /// The cached bytes of an inode were dropped: the kernel gives back the memory that they take there too.
     pub fn bytes_dropped(&self, ino: InodeNo) {
         self.pages_changed(ino);
@@ -66,9 +73,7 @@ impl NamespaceGuard<'_> {
 
     /// A name appeared, disappeared, or stands for another inode.
     pub fn entry_changed(&self, parent: InodeNo, name: &EntryName) {
-        if let Some(notices) = self.vfs.notices() {
-            notices.entry(parent, name);
-        }
+        self.vfs.name_changed(parent, name);
     }
 
     /// Content or attributes of an inode are now as the catalog says.

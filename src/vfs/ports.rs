@@ -4,7 +4,7 @@ use std::fs::File;
 
 use crate::catalog::Version;
 pub use crate::content::{FetchDone, FetchError, FetchRequest, Urgency};
-use crate::types::{ByteRange, EntryName, InodeNo, NodeId};
+use crate::types::{ByteRange, EntryName, InodeNo, NodeId, NodeKind};
 
 /// Bytes of provider versions.
 pub trait BlockSource: Send + Sync {
@@ -41,8 +41,21 @@ pub trait KernelNotices: Send + Sync {
     fn pages(&self, ino: InodeNo);
 }
 
-/// Which names stay on this machine.
+/// How things stand with the provider, in the words that every other place uses for it. Cheap, never waits for a network; `None` if nobody
+/// knows at the moment.
+pub trait StateWords: Send + Sync {
+    /// Of one entry.
+    fn of_entry(&self, node: NodeId) -> Option<&'static str>;
+    /// Of the whole vault.
+    fn of_vault(&self) -> Option<&'static str>;
+}
+
+/// What stays on this machine. The answers may change at any time; what follows from that for entries that exist is not our concern.
 pub trait NamePolicy: Send + Sync {
     /// True for lock files, `.DS_Store` and their like: they work in the mount and never leave it.
     fn is_local_only(&self, name: &EntryName) -> bool;
+    /// True if [`NamePolicy::leaves_out`] can be true at all, so that paths are worth being put together.
+    fn is_filter(&self) -> bool;
+    /// True if what is at this path (from the vault's root, without a leading slash) takes no part in syncing.
+    fn leaves_out(&self, path: &str, kind: NodeKind) -> bool;
 }

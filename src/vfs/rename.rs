@@ -92,7 +92,7 @@ impl VaultFs {
         new_name: &EntryName,
         target: Option<LocalRow>,
     ) -> Result<Outcome> {
-        let local_only = source.kind == NodeKind::Special || self.local_only(to, new_name)?;
+        let local_only = self.stays_after_move(txn, source, to, new_name)?;
         let mut except = vec![source.node];
         if let Some(target) = &target {
             match (source.kind == NodeKind::Folder, target.kind == NodeKind::Folder) {
@@ -150,8 +150,8 @@ impl VaultFs {
         if target.kind == NodeKind::Folder && txn.is_local_ancestor(target.node, from.node)? {
             return Err(FsError::Invalid("a folder cannot be moved into itself"));
         }
-        let source_stays = source.kind == NodeKind::Special || self.local_only(to, &target.name)?;
-        let target_stays = target.kind == NodeKind::Special || self.local_only(from, &source.name)?;
+        let source_stays = self.stays_after_move(txn, source, to, &target.name)?;
+        let target_stays = self.stays_after_move(txn, target, from, &source.name)?;
         let restamped = vec![
             self.place(txn, source, to.node, &target.name, source_stays)?,
             self.place(txn, target, from.node, &source.name, target_stays)?,
@@ -174,12 +174,34 @@ impl VaultFs {
         moved.local_only = local_only;
         moved.attr.ctime = txn.now();
         txn.update_local(&moved)?;
-        if row.kind == NodeKind::Folder && row.local_only != local_only {
+        // A filter judges by the whole path, which has changed for everything below.
+        if row.kind == NodeKind::Folder && (row.local_only != local_only || self.parts.policy.is_filter()) {
             self.inherit_local_only(txn, &moved)?;
         }
         Ok((moved.ino, moved.attr.ctime))
     }
 
+    /// Whether an entry stays on this machine at its new place. What the filter left out where it was, and the provider knows all the same,
+    /// goes on resting wherever it is left out: only a move from what takes part takes something away from the provider.
+    fn stays_after_move(&self, txn: &Txn<'_>, row: &LocalRow, to: &LocalRow, name: &EntryName) -> Result<bool> {
+        let stays = self.local_only(txn, to, name, row.kind)?;
+        let by_filter_alone = stays
+            && row.kind != NodeKind::Special
+            && !to.local_only
+            && !self.parts.policy.is_local_only(name)
+            && !row.local_only;
+        if !by_filter_alone || Self::never_synced(txn, row.node)? {
+            return Ok(stays);
+        }
+        let was_left_out = match row.parent.map(|parent| txn.local(parent)).transpose()?.flatten() {
+            Some(from) => self.is_left_out(txn, &from, &row.name, row.kind)?,
+            None => false,
+        };
+        Ok(!was_left_out)
+    }
+
+    /// What is below a folder that moved: it stays here with the folder, or by its own name; or because the filter leaves out its new path,
+    /// if the provider has never had it.
     fn inherit_local_only(&self, txn: &Txn<'_>, folder: &LocalRow) -> Result<()> {
         let mut after = NodeId(0);
         loop {
@@ -189,13 +211,15 @@ impl VaultFs {
             for mut child in children {
                 let local_only = child.kind == NodeKind::Special
                     || folder.local_only
-                    || self.parts.policy.is_local_only(&child.name);
-                if child.local_only != local_only {
+                    || self.parts.policy.is_local_only(&child.name)
+                    || self.is_left_out(txn, folder, &child.name, child.kind)? && Self::never_synced(txn, child.node)?;
+                let changes = child.local_only != local_only;
+                if changes {
                     child.local_only = local_only;
                     txn.update_local(&child)?;
-                    if child.kind == NodeKind::Folder {
-                        self.inherit_local_only(txn, &child)?;
-                    }
+                }
+                if child.kind == NodeKind::Folder && (changes || self.parts.policy.is_filter()) {
+                    self.inherit_local_only(txn, &child)?;
                 }
             }
         }

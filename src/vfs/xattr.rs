@@ -20,7 +20,11 @@ const OURS_PREFIX: &[u8] = b"user.vaultfs.";
 /// Longest name and value that Linux passes on (`XATTR_NAME_MAX`, `XATTR_SIZE_MAX`).
 const MAX_NAME_BYTES: usize = 255;
 const MAX_VALUE_BYTES: usize = 64 * 1024;
-const STATUS: [&[u8]; 3] = [b"user.vaultfs.status", b"user.vaultfs.local", b"user.vaultfs.cloud"];
+/// Of files.
+const STATUS: [&[u8]; 4] =
+    [b"user.vaultfs.status", b"user.vaultfs.local", b"user.vaultfs.cloud", b"user.vaultfs.vault"];
+/// What is said when nobody knows: the vault is being opened or closed.
+const UNKNOWN: &str = "unknown";
 
 impl VaultFs {
     /// The value of an attribute.
@@ -107,7 +111,8 @@ impl VaultFs {
     fn status_attribute(&self, ino: InodeNo, name: &[u8]) -> Result<Vec<u8>> {
         let row = self.row(ino)?;
         let value = match name {
-            b"user.vaultfs.status" => self.status_word(&row)?.to_owned(),
+            b"user.vaultfs.status" => self.status_word(&row),
+            b"user.vaultfs.vault" => self.parts.words.of_vault().unwrap_or(UNKNOWN).to_owned(),
             b"user.vaultfs.local" => match &row.content {
                 LocalContent::Staged { staged, .. } => match self.parts.content.staged(*staged)?.overlay_base() {
                     Some(base) if !self.is_here(&base) => {
@@ -126,29 +131,15 @@ impl VaultFs {
                     format!("not yet: the provider has revision {}", version.revision)
                 }
                 LocalContent::Staged { based_on: None, .. } => "not yet".to_owned(),
-                LocalContent::None | LocalContent::Symlink(_) => self.status_word(&row)?.to_owned(),
+                LocalContent::None | LocalContent::Symlink(_) => self.status_word(&row),
             },
             _ => return Err(FsError::NoAttribute),
         };
         Ok(value.into_bytes())
     }
 
-    fn status_word(&self, row: &LocalRow) -> Result<&'static str> {
-        if row.local_only {
-            return Ok("local-only");
-        }
-        let (dirty, conflict) = self.parts.catalog.read(|view| {
-            let conflict =
-                view.conflicts(false)?.iter().any(|found| found.node == row.node || found.other == Some(row.node));
-            Ok((view.is_dirty(row.node)?, conflict))
-        })?;
-        Ok(if conflict {
-            "conflict"
-        } else if dirty || matches!(row.content, LocalContent::Staged { .. }) {
-            "pending"
-        } else {
-            "synced"
-        })
+    fn status_word(&self, row: &LocalRow) -> String {
+        self.parts.words.of_entry(row.node).unwrap_or(UNKNOWN).to_owned()
     }
 
     /// True if a version can be read without the provider.

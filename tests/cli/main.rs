@@ -18,6 +18,8 @@ mod golden;
 mod harness;
 mod limits;
 mod mounts;
+mod overrule;
 mod trouble;
 mod vaults;
+mod verify;
 mod words;

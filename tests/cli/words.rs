@@ -101,3 +101,42 @@ fn a_reader_that_leaves_is_no_failure() {
         .unwrap();
     assert!(output.success(), "{program}: {output}");
 }
+
+#[test]
+fn settings_of_one_vault_are_set_shown_followed_and_unset() {
+    let device = Device::new();
+    device.vault("Work");
+    let mut told = String::new();
+    let mut tell = |line: &str| {
+        let said = device.run(line);
+        told += &format!("$ vaultfs {line}\n{}\n", device.golden(&said.whole()));
+    };
+    tell("config set --vault Work sync.exclude *.bak,Archive");
+    tell("config set --vault Work sync.pull_interval 1m");
+    tell("config set --vault Work log.level debug");
+    tell("config set --vault Nobody sync.exclude *.bak");
+    tell("config set sync.exclude *");
+    tell("config set rules.disabled_packs video");
+    tell("rules why a.bak");
+    tell("vault rename Work Office");
+    tell("rules why Archive/x.pdf");
+    tell("config unset --vault office sync.exclude");
+    tell("config unset --vault Office sync.exclude");
+    tell("rules why a.bak");
+    std::fs::write(device.path("config/vaultfs/config.toml"), "[rules]\nlocal_only = [\"*.bak\"]\n").unwrap();
+    tell("config reload");
+    tell("config reload");
+    tell("rules why a.bak");
+    std::fs::write(device.path("config/vaultfs/config.toml"), "[rules\n").unwrap();
+    tell("config reload");
+    golden::check("config-vault.txt", &told);
+    let rows = |line: &str| device.json(line).as_array().unwrap().clone();
+    std::fs::write(device.path("config/vaultfs/config.toml"), "[vault.Office]\nsync.auto = false\n").unwrap();
+    let shown = |rows: Vec<serde_json::Value>| {
+        rows.into_iter().find(|row| row["key"] == "sync.auto").unwrap()["value"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(
+        (shown(rows("config show")), shown(rows("config show --vault Office"))),
+        ("true".into(), "false".into())
+    );
+}

@@ -113,7 +113,7 @@ fn every_other_call(mnt: &Path) {
     std::os::unix::fs::chown(&cold, None, None).unwrap();
     system::set_xattr(&cold, "user.tag", b"urgent", 0).unwrap();
     assert_eq!(system::xattr(&cold, "user.tag").unwrap(), b"urgent");
-    for answer in ["user.vaultfs.status", "user.vaultfs.local", "user.vaultfs.cloud"] {
+    for answer in ["user.vaultfs.status", "user.vaultfs.local", "user.vaultfs.cloud", "user.vaultfs.vault"] {
         system::xattr(&cold, answer).unwrap();
     }
     fs::rename(&cold, audio.join("moved.wav")).unwrap();

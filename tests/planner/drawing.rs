@@ -75,6 +75,7 @@ pub(crate) fn steps(plan: &Plan) -> Vec<String> {
             Step::CreateLocal(place) => format!("create local {}", spell(place)),
             Step::UpdateLocal => "download".into(),
             Step::MoveLocal(place) => format!("move local {}", spell(place)),
+            Step::LeaveOut => "leave out".into(),
             Step::DeleteLocal => "delete local".into(),
             Step::KeepBoth { ours } => format!("keep both, ours {}", spell(ours)),
             Step::Adopt { remote } => format!("adopt {remote}"),
@@ -105,6 +106,7 @@ pub(crate) fn read(world: &mut World, drawing: &str) {
         };
         let blocked = words.next().map(|word| match word {
             "local-only" => Blocked::LocalOnly,
+            "left-out" => Blocked::LeftOut,
             "open" => Blocked::OpenForWriting,
             "not-quiet" => Blocked::NotQuiet,
             "held" => Blocked::Held,

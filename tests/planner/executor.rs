@@ -56,6 +56,7 @@ impl World {
             Step::CreateLocal(place) => self.create_local(node, place),
             Step::UpdateLocal => self.update_local(node),
             Step::MoveLocal(place) => self.move_local(node, place),
+            Step::LeaveOut => self.leave_out(node),
             Step::DeleteLocal => self.delete_local(node, local_only),
             Step::KeepBoth { ours } => self.keep_both(node, ours),
             Step::Adopt { remote } => self.adopt(node, *remote),
@@ -294,6 +295,23 @@ impl World {
         *self.side_mut(Tree::Local, node) = None;
         self.staged.remove(&node);
         self.base_of_nothing(node);
+        Ok(())
+    }
+
+    fn leave_out(&mut self, node: NodeId) -> Result<(), End> {
+        if let Some(child) = self.children(Tree::Local, node).next() {
+            return refuse(format!("L: {node} still holds {child}"));
+        }
+        if self.side(Tree::Remote, node).is_none() {
+            return violate("left out, and nobody has it any more");
+        }
+        let ours = self.bytes(Tree::Local, node);
+        if ours != self.base_bytes(node) && ours != self.bytes(Tree::Remote, node) {
+            return violate("an edit was left out");
+        }
+        *self.side_mut(Tree::Local, node) = None;
+        self.staged.remove(&node);
+        self.trees.get_mut(&node).expect("a known node").synced = None;
         Ok(())
     }
 

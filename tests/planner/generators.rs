@@ -61,6 +61,8 @@ pub(crate) struct Case {
     pub root_lost: bool,
     /// Executes the steps of each plan in two orders and compares.
     pub compare_orders: bool,
+    /// A filter leaves something out until nothing more is planned, and is gone then.
+    pub filtered: bool,
     /// Order of steps and choice of lost ones.
     pub schedule: u64,
 }
@@ -68,7 +70,11 @@ pub(crate) struct Case {
 impl Case {
     /// True if nothing happens but the plan.
     pub(crate) fn is_undisturbed(&self) -> bool {
-        self.later.is_empty() && self.drop_one_in == 0 && self.blocks.is_empty() && !self.settings.lazy_base
+        self.later.is_empty()
+            && self.drop_one_in == 0
+            && self.blocks.is_empty()
+            && !self.settings.lazy_base
+            && !self.filtered
     }
 
     /// The case of a seed.
@@ -128,6 +134,7 @@ impl Case {
             drop_one_in: if rng.random_bool(0.2) { rng.random_range(2..=4) } else { 0 },
             root_lost: rng.random_bool(0.002),
             compare_orders: rng.random_bool(0.05),
+            filtered: false,
             schedule: rng.random(),
         }
     }

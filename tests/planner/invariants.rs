@@ -82,6 +82,26 @@ fn block_is_respected(world: &World, node: NodeId, step: &Step) -> Check {
         Some(Blocked::LocalOnly) => {
             world.is_local_only(node) && sends && !matches!(step, Step::DeleteRemote { .. } | Step::MoveRemoteAside)
         }
+        // A folder may be needed all the same, by something that is not left out.
+        Some(Blocked::LeftOut) => match step {
+            Step::UploadNew(_)
+            | Step::UploadOver { .. }
+            | Step::DeleteRemote { .. }
+            | Step::UpdateLocal
+            | Step::KeepBoth { .. }
+            | Step::HashLocal => true,
+            Step::CreateRemoteFolder(_)
+            | Step::CreateRemoteSymlink(_)
+            | Step::MoveRemote(_)
+            | Step::MoveRemoteAside
+            | Step::CreateLocal(_) => trees.kind != NodeKind::Folder,
+            Step::MoveLocal(_)
+            | Step::LeaveOut
+            | Step::DeleteLocal
+            | Step::Adopt { .. }
+            | Step::MarkSynced
+            | Step::DropSynced => false,
+        },
         Some(Blocked::OpenForWriting) => replaces_bytes,
         Some(Blocked::NotQuiet | Blocked::Held | Blocked::BackingOff) => sends,
     };
@@ -131,6 +151,23 @@ pub(crate) struct Start {
 impl Start {
     pub(crate) fn new(world: &World, local_changed: bool, remote_changed: bool) -> Self {
         Self { world: world.clone(), local_changed, remote_changed }
+    }
+
+    /// What somebody made and what nobody deleted is there: for worlds in which nothing but a filter came and went. What the provider has
+    /// under a name that stays hidden is there, too.
+    pub(crate) fn nothing_is_lost(&self, end: &World) -> Check {
+        let anywhere = |node: &NodeId| [Tree::Local, Tree::Remote].map(|tree| end.bytes(tree, *node));
+        let there: BTreeSet<Bytes> = end.trees.keys().flat_map(anywhere).flatten().collect();
+        for node in self.world.trees.keys().copied().filter(|node| !self.world.is_local_only(*node)) {
+            let (ours, theirs) = (self.world.bytes(Tree::Local, node), self.world.bytes(Tree::Remote, node));
+            // Bytes that S has as well were replaced, not lost.
+            let untouched = if ours.is_some() && theirs.is_some() { ours.filter(|_| ours == theirs) } else { None };
+            let edits = [Tree::Local, Tree::Remote].map(|tree| self.edited(tree, node));
+            if let Some(lost) = edits.into_iter().chain([untouched]).flatten().find(|bytes| !there.contains(bytes)) {
+                return Err(format!("the bytes {lost} of {node} are lost"));
+            }
+        }
+        Ok(())
     }
 
     /// The end follows from the start: for worlds that nobody disturbed on the way.

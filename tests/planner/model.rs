@@ -210,6 +210,36 @@ impl World {
     }
 }
 
+impl World {
+    /// True if the filter of the model leaves out a node: whatever is under a `b` or a `t.wav` where L has it, or would have it. What the
+    /// provider moved elsewhere, and nobody moved here, is judged there.
+    pub(crate) fn is_left_out(&self, node: NodeId) -> bool {
+        let shown = |trees: &NodeTrees| {
+            [&trees.local, &trees.remote, &trees.synced].into_iter().flatten().next().map(|side| side.place.clone())
+        };
+        let Some(trees) = self.trees.get(&node) else { return false };
+        let unmoved = match (&trees.local, &trees.synced) {
+            (Some(local), Some(synced)) => same_place(&self.policy.names, &local.place, &synced.place),
+            (Some(_) | None, Some(_) | None) => false,
+        };
+        let there = |trees: &NodeTrees| trees.remote.as_ref().map(|side| side.place.clone());
+        let left_out = self.is_below_left_out(node, shown);
+        left_out && !(unmoved && trees.remote.is_some() && !self.is_below_left_out(node, there))
+    }
+
+    fn is_below_left_out(&self, node: NodeId, place: impl Fn(&NodeTrees) -> Option<Place>) -> bool {
+        let (mut at, mut depth) = (node, 0);
+        while let Some(place) = self.trees.get(&at).filter(|_| depth <= self.trees.len()).and_then(&place) {
+            if ["b", "B", "t.wav"].contains(&place.name.as_str()) {
+                return true;
+            }
+            at = place.parent;
+            depth += 1;
+        }
+        false
+    }
+}
+
 /// A name that the rules of the model keep on this machine.
 pub(crate) fn local_name(name: &EntryName) -> bool {
     name.as_str().ends_with(".tmp")

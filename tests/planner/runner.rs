@@ -39,10 +39,14 @@ pub(crate) fn run(case: &Case, mut trace: Option<&mut String>) -> Result<Report,
         rng: StdRng::seed_from_u64(case.schedule),
         later: case.later.iter().copied().rev().collect(),
         countdown: 0,
+        filtering: case.filtered,
         case,
     };
     run.countdown = run.later.last().map_or(0, |(wait, _)| *wait);
     let start = case.is_undisturbed().then(|| Start::new(&world, changed[0], changed[1]));
+    let unfiltered = Case { filtered: false, ..case.clone() };
+    let only_filtered =
+        (case.filtered && unfiltered.is_undisturbed()).then(|| Start::new(&world, changed[0], changed[1]));
     note(&mut trace, || format!("start\n{}", draw(&world)));
     loop {
         run.report.rounds += 1;
@@ -57,6 +61,10 @@ pub(crate) fn run(case: &Case, mut trace: Option<&mut String>) -> Result<Report,
             if run.rests_only_for_now(&mut world) {
                 continue;
             }
+            if std::mem::take(&mut run.filtering) {
+                note(&mut trace, || "the filter goes".into());
+                continue;
+            }
             converged(&world, &plan)?;
             break;
         }
@@ -66,6 +74,9 @@ pub(crate) fn run(case: &Case, mut trace: Option<&mut String>) -> Result<Report,
     }
     if let Some(start) = start {
         start.explains(&world)?;
+    }
+    if let Some(start) = only_filtered {
+        start.nothing_is_lost(&world)?;
     }
     Ok(run.report)
 }
@@ -77,6 +88,8 @@ struct Run<'c> {
     /// Last first.
     later: Vec<(u8, Op)>,
     countdown: u8,
+    /// The filter is in force.
+    filtering: bool,
 }
 
 impl Run<'_> {
@@ -89,6 +102,13 @@ impl Run<'_> {
             let name = [&trees.local, &trees.remote, &trees.synced].into_iter().flatten().next();
             let local_only = name.is_some_and(|side| local_name(&side.place.name));
             trees.blocked = local_only.then_some(Blocked::LocalOnly);
+        }
+        if self.filtering {
+            let left_out: Vec<NodeId> = world.trees.keys().copied().filter(|node| world.is_left_out(*node)).collect();
+            for node in left_out {
+                let trees = world.trees.get_mut(&node).expect("a known node");
+                trees.blocked = trees.blocked.or(Some(Blocked::LeftOut));
+            }
         }
         if self.blocks_last() {
             let nodes: Vec<NodeId> = world.trees.keys().copied().collect();

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use vaultfs::catalog::{HistoryReason, RemoteBody};
 use vaultfs::provider::ErrorKind;
-use vaultfs::sync::{NodeStatus, VaultState, VaultStatus};
+use vaultfs::sync::{Standing, VaultState, VaultStatus};
 use vaultfs::types::NodeId;
 
 use crate::clock::SimClock;
@@ -81,7 +81,7 @@ async fn offline_work_queues_and_drains_after_a_pull() {
         queue.iter().map(|item| (item.path.as_str(), item.action)).collect::<Vec<_>>(),
         [("mix.json", "upload")]
     );
-    assert!(matches!(setting.device.run().engine.node_status(node).unwrap(), NodeStatus::Pending(_)));
+    assert_eq!(setting.device.run().engine.standing_of(node).unwrap(), Standing::Pending);
 
     setting.device.provider.set_offline(false);
     setting.device.run().engine.wait_synced(node, MINUTE).await.unwrap();
@@ -89,7 +89,7 @@ async fn offline_work_queues_and_drains_after_a_pull() {
     assert_eq!(setting.in_cloud("mix.json").unwrap(), b"{}");
     wait(MINUTE).await;
     assert_eq!(setting.status().state, VaultState::Idle);
-    assert_eq!(setting.device.run().engine.node_status(node).unwrap(), NodeStatus::Synced);
+    assert_eq!(setting.device.run().engine.standing_of(node).unwrap(), Standing::Synced);
 }
 
 #[tokio::test(start_paused = true)]
@@ -366,7 +366,7 @@ async fn sync_now_reports_a_cycle_that_began_after_the_call() {
     let report = setting.device.run().engine.sync_now(false).await.unwrap();
     assert_eq!((report.pulled, report.pending), (1, 0), "{report:?}");
     assert!(setting.device.rows().contains_key("theirs"));
-    assert_eq!(setting.device.run().engine.node_status(node).unwrap(), NodeStatus::Synced);
+    assert_eq!(setting.device.run().engine.standing_of(node).unwrap(), Standing::Synced);
     // While it cannot be done it still answers.
     setting.device.provider.set_offline(true);
     let report = setting.device.run().engine.sync_now(true).await.unwrap();

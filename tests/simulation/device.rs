@@ -15,6 +15,7 @@ use vaultfs::sync::ports::Hydrate;
 use vaultfs::sync::{Engine, EngineConfig, EngineParts, recover};
 use vaultfs::types::{ByteRange, Clock, EntryName, NodeId, NodeKind, StagedId, VaultId};
 
+use crate::filter::SimFilter;
 use crate::parts::{SimHydrate, SimMount};
 use crate::provider::SimProvider;
 
@@ -36,6 +37,7 @@ pub(crate) struct Device<P = SimProvider> {
     clock: Arc<dyn Clock>,
     seed: u64,
     quiet: Duration,
+    pub(crate) filter: Arc<SimFilter>,
     running: Option<Running>,
     /// Decisions of engines that have ended.
     cells: BTreeMap<&'static str, u64>,
@@ -64,6 +66,7 @@ impl<P: Provider> Device<P> {
             clock: Arc::new(clock),
             seed,
             quiet,
+            filter: Arc::default(),
             running: None,
             cells: BTreeMap::new(),
         };
@@ -98,9 +101,11 @@ impl<P: Provider> Device<P> {
             provider: Arc::<P>::clone(&self.provider),
             local: Arc::<SimMount>::clone(&mount),
             hydrate: Arc::new(hydrate),
+            selection: Arc::<SimFilter>::clone(&self.filter),
             clock,
         };
         let engine = Arc::new(Engine::new(parts, config));
+        engine.judge_again().unwrap();
         let (stop, stopped) = watch::channel(false);
         let run = Arc::clone(&engine);
         let task = tokio::spawn(async move { run.run(stopped).await.unwrap() });
@@ -204,7 +209,9 @@ impl<P: Provider> Device<P> {
                 return Ok(None);
             }
             let node = txn.new_node(NodeKind::Folder)?;
-            txn.insert_local(&new_row(txn, node, parent, name, NodeKind::Folder, LocalContent::None, 0)?)?;
+            let mut row = new_row(txn, node, parent, name, NodeKind::Folder, LocalContent::None, 0)?;
+            row.local_only = self.filter.keeps(txn, parent, name, row.kind)?;
+            txn.insert_local(&row)?;
             Ok(Some(node))
         })
     }
@@ -224,8 +231,9 @@ impl<P: Provider> Device<P> {
         let file = self.stage(bytes);
         let key = self.provider.capabilities().names.key(name);
         let node = self.change(|txn| {
+            let local_only = self.filter.keeps(txn, parent, name, NodeKind::File)?;
             let orphan = txn.synced_orphans_at(parent, &key)?.into_iter().find_map(|row| match row.body {
-                SyncedBody::File(version) => Some((row.node, version)),
+                SyncedBody::File(version) => Some((row.node, version)).filter(|_| !local_only),
                 SyncedBody::Folder | SyncedBody::Symlink { .. } => None,
             });
             let (node, based_on) = match orphan {
@@ -234,7 +242,8 @@ impl<P: Provider> Device<P> {
             };
             put_staged(txn, &file, node)?;
             let content = LocalContent::Staged { staged: file.id(), based_on };
-            txn.insert_local(&new_row(txn, node, parent, name, NodeKind::File, content, bytes.len() as u64)?)?;
+            let row = new_row(txn, node, parent, name, NodeKind::File, content, bytes.len() as u64)?;
+            txn.insert_local(&LocalRow { local_only, ..row })?;
             Ok(node)
         });
         if synced_to_disk {
@@ -326,6 +335,7 @@ impl<P: Provider> Device<P> {
             if txn.local(parent)?.is_none() || txn.is_local_ancestor(node, parent)? {
                 return Ok(false);
             }
+            let local_only = self.filter.keeps_after_move(txn, &row, parent, name)?;
             let key = self.provider.capabilities().names.key(name);
             let target = txn.local_by_key(parent, &key)?.into_iter().find(|target| target.node != node);
             if let Some(mut target) = target {
@@ -334,6 +344,8 @@ impl<P: Provider> Device<P> {
                 }
                 if let (None, None, LocalContent::Staged { staged, .. }) =
                     (txn.remote(node)?, txn.synced(node)?, &row.content)
+                    && !local_only
+                    && !target.local_only
                 {
                     let based_on = match &target.content {
                         LocalContent::Clean(version) => Some(version.clone()),
@@ -354,7 +366,9 @@ impl<P: Provider> Device<P> {
             }
             row.parent = Some(parent);
             row.name = name.clone();
+            row.local_only = local_only;
             txn.update_local(&row)?;
+            self.filter.inherit(txn, &row)?;
             Ok(true)
         })
     }

@@ -17,6 +17,7 @@ mod clock;
 mod cloud;
 mod control;
 mod device;
+mod filter;
 mod folder;
 mod gate;
 mod happy;

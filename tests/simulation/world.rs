@@ -30,6 +30,8 @@ pub(crate) struct Scenario {
     pub(crate) crashes: bool,
     pub(crate) skewed: bool,
     pub(crate) loses_catalog: bool,
+    /// Users leave things out, and take them in again.
+    pub(crate) filters: bool,
 }
 
 impl Scenario {
@@ -61,7 +63,15 @@ impl Scenario {
             crashes: random.random_bool(0.5),
             skewed: random.random_bool(0.3),
             loses_catalog: random.random_bool(0.1) && !alone,
+            filters: false,
         }
+    }
+}
+
+impl Scenario {
+    /// The same with filters, by several users.
+    pub(crate) fn with_filters(self) -> Self {
+        Self { filters: true, alone: false, devices: self.devices.max(2), ..self }
     }
 }
 
@@ -226,6 +236,9 @@ impl World {
 
     async fn step(&mut self) {
         let who = self.random.random_range(0..self.devices.len());
+        if self.scenario.filters && self.chance(0.15) {
+            return self.leave_out(who);
+        }
         match self.random.random_range(0..100) {
             0..70 => self.user(who).await,
             70..82 if self.scenario.alone => self.user(who).await,
@@ -243,6 +256,13 @@ impl World {
             }
             _ => self.restart(who).await,
         }
+    }
+
+    fn leave_out(&mut self, who: usize) {
+        let names: &[&str] =
+            [&["b"][..], &["take.wav", "notes"], &["collection.json", "A", "z"], &[]][self.random.random_range(0..4)];
+        self.note(format!("device{who} leaves out {names:?}"));
+        self.devices[who].leave_out(names);
     }
 
     async fn restart(&mut self, who: usize) {
@@ -442,6 +462,7 @@ impl World {
         for device in &self.devices {
             device.provider.set_offline(false);
             device.close_all();
+            device.leave_out(&[]);
         }
     }
 }

@@ -183,6 +183,10 @@ fn history_and_conflicts_outlive_their_nodes() {
             device: "studio".to_owned(),
             found_at: Timestamp(9),
             resolved_at: None,
+            ours: Some("hash".to_owned()),
+            theirs: Some("rev-2".to_owned()),
+            strategy: "keep both".to_owned(),
+            result: String::new(),
         };
         let conflict = ConflictRow { id: txn.add_conflict(&conflict)?, ..conflict };
         txn.remove_local(node)?;
@@ -202,16 +206,18 @@ fn history_and_conflicts_outlive_their_nodes() {
         .unwrap();
     let resolved_at = write(&catalog, |txn| {
         txn.remove_history(kept[0].id)?;
-        txn.resolve_conflict(conflict.id)?;
+        txn.resolve_conflict(conflict.id, "theirs was kept")?;
         Ok(txn.now())
     })
     .unwrap();
-    write(&catalog, |txn| txn.resolve_conflict(conflict.id)).unwrap();
+    write(&catalog, |txn| txn.resolve_conflict(conflict.id, "again")).unwrap();
     catalog
         .read(|view| {
             assert_eq!(view.history(None)?, kept[1..].to_vec());
             assert_eq!(view.conflicts(false)?, vec![]);
-            assert_eq!(view.conflicts(true)?[0].resolved_at, Some(resolved_at), "the first time counts");
+            let resolved = &view.conflicts(true)?[0];
+            assert_eq!(resolved.resolved_at, Some(resolved_at), "the first time counts");
+            assert_eq!((resolved.result.as_str(), &resolved.theirs), ("theirs was kept", &conflict.theirs));
             Ok(())
         })
         .unwrap();

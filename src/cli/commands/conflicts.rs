@@ -1,11 +1,13 @@
 //! `conflicts [list]|export DIR`
 
 use super::export::{Exported, Exporter};
-use crate::cli::args::ConflictsCommand;
+use crate::cli::args::{ConflictsCommand, KeepArg};
 use crate::cli::context::Context;
 use crate::cli::error::Result;
 use crate::cli::output::counted;
-use crate::control::protocol::{Changed, ConflictItem, ConflictList, HistoryList, ResolveConflicts, VaultFilter};
+use crate::control::protocol::{
+    Changed, ConflictItem, ConflictList, HistoryList, KeepSide, ResolveConflicts, VaultFilter,
+};
 
 /// The word of versions that lost a conflict in [`crate::control::protocol::HistoryItem::reason`].
 const CONFLICT_LOSER: &str = "conflict-loser";
@@ -16,15 +18,27 @@ pub(super) async fn run(context: &Context, command: Option<ConflictsCommand>, va
     let conflicts: ConflictList = daemon.get("conflicts", &filter).await?;
     match command.unwrap_or(ConflictsCommand::List) {
         ConflictsCommand::List => context.output.answer(&conflicts, |conflicts| {
-            let rows: Vec<[String; 7]> = conflicts.items.iter().map(row).collect();
-            context.output.table(["ID", "VAULT", "FOUND AT", "DEVICE", "STATE", "PATH", "OTHER VERSION"], &rows)?;
+            let rows: Vec<[String; 8]> = conflicts.items.iter().map(row).collect();
+            let headings = ["ID", "VAULT", "FOUND AT", "DEVICE", "STATE", "PATH", "OTHER VERSION", "RESULT"];
+            context.output.table(headings, &rows)?;
             if rows.is_empty() {
                 context.output.note("no conflicts");
             }
             Ok(())
         }),
-        ConflictsCommand::Resolve { id } => {
-            let request = ResolveConflicts { vault: filter.vault, id };
+        ConflictsCommand::Resolve { id, keep, yes } => {
+            let (keep, loser) = match keep {
+                Some(KeepArg::Ours) => (KeepSide::Ours, Some("the version of the other device")),
+                Some(KeepArg::Theirs) => (KeepSide::Theirs, Some("the version of this device")),
+                Some(KeepArg::Both) | None => (KeepSide::Both, None),
+            };
+            if let (Some(loser), false) = (loser, yes)
+                && !context.output.confirm(&format!("Taking away {loser}, which stays in the history,"), "--yes")?
+            {
+                context.output.note("nothing was changed");
+                return Ok(());
+            }
+            let request = ResolveConflicts { vault: filter.vault, id, keep, confirmed: true };
             let changed: Changed = daemon.post("conflicts/resolve", &request).await?;
             context.output.answer(&changed, |changed| {
                 let said = counted(changed.count, "conflict is", "conflicts are");
@@ -50,9 +64,10 @@ pub(super) async fn run(context: &Context, command: Option<ConflictsCommand>, va
     }
 }
 
-fn row(item: &ConflictItem) -> [String; 7] {
+fn row(item: &ConflictItem) -> [String; 8] {
     let state = if item.resolved_at.is_some() { "resolved" } else { "open" }.to_owned();
     let other = item.other_path.clone().unwrap_or_else(|| "in the history".to_owned());
     let id = item.id.to_string();
-    [id, item.vault.clone(), item.found_at.clone(), item.device.clone(), state, item.path.clone(), other]
+    let (vault, device, result) = (item.vault.clone(), item.device.clone(), item.result.clone());
+    [id, vault, item.found_at.clone(), device, state, item.path.clone(), other, result]
 }

@@ -1,4 +1,4 @@
-//! `history list|restore|export`
+//! `history list|decisions|restore|export`
 
 use std::path::Path;
 
@@ -8,7 +8,7 @@ use crate::cli::context::Context;
 use crate::cli::error::Result;
 use crate::cli::output::size;
 use crate::control::client::Client;
-use crate::control::protocol::{HistoryEntry, HistoryItem, HistoryList, Restored, VaultFilter};
+use crate::control::protocol::{Decision, DecisionList, HistoryEntry, HistoryItem, HistoryList, Restored, VaultFilter};
 
 pub(super) async fn run(context: &Context, command: Option<HistoryCommand>, vault: Option<String>) -> Result {
     let daemon = context.daemon().await?;
@@ -20,6 +20,17 @@ pub(super) async fn run(context: &Context, command: Option<HistoryCommand>, vaul
                 context.output.table(["ID", "VAULT", "KEPT AT", "WHY", "SIZE", "PATH"], &rows)?;
                 if rows.is_empty() {
                     context.output.note("no version was replaced or deleted yet");
+                }
+                Ok(())
+            })
+        }
+        HistoryCommand::Decisions => {
+            let decisions: DecisionList = daemon.get("history/decisions", &VaultFilter { vault }).await?;
+            context.output.answer(&decisions, |decisions| {
+                let rows: Vec<[String; 5]> = decisions.items.iter().map(decision).collect();
+                context.output.table(["VAULT", "AT", "WHAT", "PATH", "RESULT"], &rows)?;
+                if rows.is_empty() {
+                    context.output.note("nothing was decided by hand yet");
                 }
                 Ok(())
             })
@@ -38,6 +49,10 @@ pub(super) async fn run(context: &Context, command: Option<HistoryCommand>, vaul
 fn row(item: &HistoryItem) -> [String; 6] {
     let (id, vault, path) = (item.id.to_string(), item.vault.clone(), item.path.clone());
     [id, vault, item.kept_at.clone(), item.reason.clone(), size(item.size), path]
+}
+
+fn decision(item: &Decision) -> [String; 5] {
+    [item.vault.clone(), item.at.clone(), item.what.clone(), item.path.clone(), item.detail.clone()]
 }
 
 async fn export(context: &Context, daemon: &Client, dir: &Path, vault: Option<String>) -> Result {

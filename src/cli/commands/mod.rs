@@ -9,6 +9,7 @@ mod doctor;
 mod export;
 mod history;
 mod man;
+mod manifest;
 mod mount;
 mod network;
 mod pin;
@@ -18,6 +19,7 @@ mod status;
 mod sync;
 mod unmount;
 mod vault;
+mod verify;
 mod wait;
 
 use std::future::Future;
@@ -57,10 +59,12 @@ async fn ask(context: &Context, command: Command) -> Result {
         Command::History { command, vault } => history::run(context, command, vault.vault).await,
         Command::Conflicts { command, vault } => conflicts::run(context, command, vault.vault).await,
         Command::Rules { command } => rules::run(context, command).await,
-        Command::Doctor(vault) => doctor::run(context, vault.vault).await,
-        Command::Config { command } => config::run(context, command).await,
+        Command::Manifest(vault) => manifest::run(context, vault.vault).await,
+        Command::Verify { deep, vault } => verify::run(context, deep, vault.vault).await,
+        Command::Doctor { repair, vault } => doctor::run(context, repair, vault.vault).await,
         Command::Offline(arguments) => network::run(context, arguments, true).await,
         Command::Online(arguments) => network::run(context, arguments, false).await,
+        Command::Config { command, vault } => config::run(context, command, vault.vault).await,
         Command::Demo(_) | Command::Completions { .. } | Command::Man { .. } => Ok(()),
     }
 }

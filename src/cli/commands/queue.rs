@@ -1,4 +1,4 @@
-//! `queue [list|pause|resume|retry|hold|release|discard]`
+//! `queue [list|pause|resume|retry|hold|release|discard|upload]`
 
 use std::path::Path;
 
@@ -27,6 +27,15 @@ pub(super) async fn run(context: &Context, command: Option<QueueCommand>, vault:
                 change(context, &daemon, QueueAction::Discard, at(Some(&path))?).await
             } else {
                 context.output.note("nothing was discarded");
+                Ok(())
+            }
+        }
+        QueueCommand::Upload { path, yes } => {
+            let question = format!("Sending {} over whatever version the provider has", path.display());
+            if yes || context.output.confirm(&question, "--yes")? {
+                change(context, &daemon, QueueAction::Upload, at(Some(&path))?).await
+            } else {
+                context.output.note("nothing was sent");
                 Ok(())
             }
         }
@@ -70,6 +79,10 @@ async fn change(context: &Context, daemon: &Client, action: QueueAction, target:
             QueueAction::Hold => format!("{} kept back", counted(changed.count, "item is", "items are")),
             QueueAction::Release => format!("{} released", counted(changed.count, "item is", "items are")),
             QueueAction::Discard => format!("{} discarded", counted(changed.count, "change was", "changes were")),
+            QueueAction::Upload => {
+                let items = counted(changed.count, "item takes", "items take");
+                format!("{items} the place of the provider's version; that is in the history")
+            }
         };
         context.output.note(said);
         Ok(())

@@ -5,7 +5,7 @@ use crate::cli::context::Context;
 use crate::cli::error::Result;
 use crate::cli::output::{counted, printable, size};
 use crate::cli::target::target;
-use crate::control::protocol::{FileStatus, StatusReport, Transfer, VaultFilter, VaultStatus};
+use crate::control::protocol::{FileStatus, Progress, StatusReport, Transfer, VaultFilter, VaultStatus};
 
 pub(super) async fn run(context: &Context, arguments: StatusArgs) -> Result {
     let daemon = context.daemon().await?;
@@ -46,6 +46,14 @@ fn show_vault(context: &Context, vault: &VaultStatus) -> Result {
             size(vault.staged_bytes)
         ))?;
     }
+    if vault.resting > 0 {
+        let are = counted(vault.resting, "change is", "changes are");
+        detail(format!("{are} only here: your filter leaves them out; see `vaultfs queue`"))?;
+    }
+    if vault.left_out > 0 {
+        let entries = counted(vault.left_out, "entry", "entries");
+        detail(format!("{entries} of the provider not shown: your filter leaves them out"))?;
+    }
     if vault.incoming > 0 {
         detail(format!("{} coming in", counted(vault.incoming, "change is", "changes are")))?;
     }
@@ -59,7 +67,10 @@ fn show_vault(context: &Context, vault: &VaultStatus) -> Result {
         detail("paused; `vaultfs queue resume` goes on".to_owned())?;
     }
     for transfer in &vault.transfers {
-        detail(show_transfer(transfer))?;
+        detail(format!("{} {}", transfer.direction, show_transfer(transfer)))?;
+    }
+    if let Some(progress) = vault.progress {
+        detail(format!("{} in all", show_progress(progress)))?;
     }
     if let Some(pins) = &vault.pins {
         let files = counted(pins.files, "file is", "files are");
@@ -81,9 +92,11 @@ fn show_vault(context: &Context, vault: &VaultStatus) -> Result {
 }
 
 fn show_transfer(transfer: &Transfer) -> String {
-    let percent = (u128::from(transfer.done) * 100).checked_div(u128::from(transfer.total)).unwrap_or(100);
-    let path = printable(&transfer.path);
-    format!("{} {path}: {percent} % of {}", transfer.direction, size(transfer.total))
+    format!("{}: {}", printable(&transfer.path), show_progress(transfer.progress))
+}
+
+fn show_progress(progress: Progress) -> String {
+    format!("{} % of {}", progress.percent(), size(progress.total))
 }
 
 fn show_file(context: &Context, file: &FileStatus) -> Result {
@@ -100,6 +113,12 @@ fn show_file(context: &Context, file: &FileStatus) -> Result {
         ("bytes", format!("{} of {} here ({})", size(file.hydrated_bytes), size(file.size), file.presence.as_str())),
         ("pinned", yes(file.pinned)),
     ];
+    if let Some(transfer) = &file.transfer {
+        pairs.push((
+            if transfer.direction == "upload" { "upload" } else { "download" },
+            show_progress(transfer.progress),
+        ));
+    }
     if let Some(below) = &file.below {
         let states: Vec<String> = below.states.iter().map(|(state, count)| format!("{count} {state}")).collect();
         let files = counted(below.files, "file", "files");

@@ -7,22 +7,26 @@ mod problem;
 mod records;
 mod requests;
 mod status;
+mod verify;
 
 pub use problem::{ErrorBody, ErrorCode, Problem};
 pub use records::{
-    ConflictItem, ConflictList, DoctorReport, Event, Finding, HistoryItem, HistoryList, PlannedStep, QueueItem,
-    QueueItemState, QueueList, Restored, RuleVerdict, SyncMode, SyncReport, WaitReport,
+    ConflictItem, ConflictList, Decision, DecisionList, DoctorReport, Event, Finding, HistoryItem, HistoryList,
+    PlannedStep, QueueItem, QueueItemState, QueueList, Restored, RuleVerdict, SettingsReport, SyncMode, SyncReport,
+    WaitReport,
 };
 pub use requests::{
-    AddVault, EventsQuery, HistoryEntry, ImportVaults, Link, MountRequest, NetworkRequest, QueueAction, QueueChange,
-    RemoveVault, RenameVault, ResolveConflicts, RulesQuery, SetDefault, SyncRequest, Target, UnmountRequest,
-    VaultFilter, WaitRequest,
+    AddVault, EventsQuery, HistoryEntry, ImportVaults, KeepSide, Link, MountRequest, NetworkRequest, QueueAction,
+    QueueChange, RemoveVault, RenameVault, ResolveConflicts, RulesQuery, SetDefault, SyncRequest, Target,
+    UnmountRequest, VaultFilter, WaitRequest,
 };
 pub use status::{
     Changed, ContentChange, DaemonStatus, FileState, FileStatus, FolderTotals, ImportReport, MountInfo, Mounted,
-    PinFailure, PinStatus, Presence, StateWord, StatusReport, StopReport, Transfer, UnmountReport, Unsent,
+    PinFailure, PinStatus, Presence, Progress, StateWord, StatusReport, StopReport, Transfer, UnmountReport, Unsent,
     VaultDetails, VaultList, VaultStatus, VaultSummary,
 };
+
+pub use verify::{ManifestItem, VerifiedVault, VerifyLine, VerifyMismatch, VerifyRequest};
 
 /// Version in every address of the API.
 pub const API_VERSION: u32 = 1;

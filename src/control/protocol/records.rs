@@ -51,6 +51,8 @@ pub enum QueueItemState {
     Waiting,
     /// Kept back by the user.
     Held,
+    /// Left out by the user's filter: it stays as it is until the filter changes.
+    Filtered,
     /// It failed and is tried again later.
     Failing,
 }
@@ -63,6 +65,7 @@ impl QueueItemState {
             Self::Running => "running",
             Self::Waiting => "waiting",
             Self::Held => "held",
+            Self::Filtered => "filtered",
             Self::Failing => "failing",
         }
     }
@@ -150,6 +153,30 @@ pub struct HistoryItem {
     pub kept_at: String,
 }
 
+/// `GET history/decisions`.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct DecisionList {
+    /// Newest first.
+    pub items: Vec<Decision>,
+}
+
+/// Something that a person decided about an entry.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Decision {
+    /// Name of the vault.
+    pub vault: String,
+    /// Number in the vault.
+    pub id: i64,
+    /// When.
+    pub at: String,
+    /// `upload`, `discard`, `hold`, `release`, `resolve`.
+    pub what: String,
+    /// Path in the vault; empty for the vault as a whole.
+    pub path: String,
+    /// What became of it.
+    pub detail: String,
+}
+
 /// `POST history/restore`.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Restored {
@@ -189,6 +216,18 @@ pub struct ConflictItem {
     /// When it was resolved.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resolved_at: Option<String>,
+    /// The content of this device that clashed: its revision, or the hash of bytes that had none yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ours: Option<String>,
+    /// The content from elsewhere that clashed: its revision.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub theirs: Option<String>,
+    /// What was done by itself: `keep both`, ...
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub strategy: String,
+    /// What became of it.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub result: String,
 }
 
 /// `GET rules/why`.
@@ -198,6 +237,9 @@ pub struct RuleVerdict {
     pub name: String,
     /// True if it never leaves this machine.
     pub local_only: bool,
+    /// True if the filter leaves it out: the provider keeps what it has, and what is here stays here.
+    #[serde(default)]
+    pub left_out: bool,
     /// The pack of the rule that decided.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pack: Option<String>,
@@ -206,6 +248,15 @@ pub struct RuleVerdict {
     pub pattern: Option<String>,
     /// Why such names are treated so, or that none matched.
     pub why: String,
+}
+
+/// `POST settings/reload`.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct SettingsReport {
+    /// Keys that changed and hold from now on.
+    pub in_force: Vec<String>,
+    /// Keys that changed and hold when the daemon starts again.
+    pub at_restart: Vec<String>,
 }
 
 /// `GET doctor`.
@@ -230,13 +281,16 @@ pub struct Finding {
     /// The vault, if it belongs to one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub vault: Option<String>,
-    /// True if it is as it should be.
+    /// True if it is as it should be, now.
     pub ok: bool,
     /// What was seen.
     pub detail: String,
     /// The next step.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hint: Option<String>,
+    /// What was done about it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub repaired: Option<String>,
 }
 
 /// One line of `GET events`.

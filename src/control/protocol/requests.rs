@@ -112,7 +112,7 @@ pub struct QueueChange {
     /// To what; a target without path means everything that waits.
     #[serde(flatten)]
     pub target: Target,
-    /// For [`QueueAction::Discard`]: the user has said yes.
+    /// For what overrules a version: the user has said yes.
     #[serde(default)]
     pub confirmed: bool,
 }
@@ -133,6 +133,44 @@ pub enum QueueAction {
     Release,
     /// Give up a local change: the provider's version comes back, the local bytes go to history.
     Discard,
+    /// Send a local edit over whatever the provider has; the provider's version goes to history.
+    Upload,
+}
+
+impl QueueAction {
+    /// As it is noted and printed.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pause => "pause",
+            Self::Resume => "resume",
+            Self::Retry => "retry",
+            Self::Hold => "hold",
+            Self::Release => "release",
+            Self::Discard => "discard",
+            Self::Upload => "upload",
+        }
+    }
+
+    /// True if one of two versions loses: the user is asked first.
+    pub fn overrules(self) -> bool {
+        match self {
+            Self::Discard | Self::Upload => true,
+            Self::Pause | Self::Resume | Self::Retry | Self::Hold | Self::Release => false,
+        }
+    }
+}
+
+/// Which version of a conflict keeps the name. The other one goes to history.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum KeepSide {
+    /// The one that was made on this device.
+    Ours,
+    /// The one that came from elsewhere.
+    Theirs,
+    /// Both stay as they are.
+    #[default]
+    Both,
 }
 
 /// `POST sync`.
@@ -175,6 +213,12 @@ pub struct ResolveConflicts {
     /// Which; `None`: every open one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id: Option<i64>,
+    /// Which version is kept.
+    #[serde(default)]
+    pub keep: KeepSide,
+    /// For all but [`KeepSide::Both`]: the user has said yes.
+    #[serde(default)]
+    pub confirmed: bool,
 }
 
 /// `GET rules/why`.

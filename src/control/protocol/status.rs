@@ -203,6 +203,12 @@ pub struct VaultStatus {
     pub unsent: u64,
     /// Remote changes that are known and not yet shown.
     pub incoming: u64,
+    /// Changes that are only here, and stay so because the filter leaves them out. Not among [`VaultStatus::unsent`].
+    #[serde(default)]
+    pub resting: u64,
+    /// Entries of the provider's that the filter leaves out: they are not shown.
+    #[serde(default)]
+    pub left_out: u64,
     /// Unresolved conflicts.
     pub conflicts: u64,
     /// True if the user paused it.
@@ -214,6 +220,10 @@ pub struct VaultStatus {
     /// What is kept on this machine, if anything is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pins: Option<PinStatus>,
+    /// How far all of it is, with what was sent and what is still to be sent since everything was last at the provider; absent while there
+    /// is nothing of that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub progress: Option<Progress>,
     /// The last time that the provider's changes were read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_pull: Option<String>,
@@ -245,6 +255,23 @@ pub struct PinFailure {
     pub why: String,
 }
 
+/// Bytes that moved, of those that have to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Progress {
+    /// Bytes done.
+    pub done: u64,
+    /// Bytes in all.
+    pub total: u64,
+}
+
+impl Progress {
+    /// 0 to 100; 100 only once all of it is done.
+    pub fn percent(self) -> u8 {
+        let percent = (u128::from(self.done.min(self.total)) * 100).checked_div(u128::from(self.total)).unwrap_or(100);
+        u8::try_from(percent).unwrap_or(100)
+    }
+}
+
 /// A transfer that runs now.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Transfer {
@@ -252,10 +279,9 @@ pub struct Transfer {
     pub path: String,
     /// `upload` or `download`.
     pub direction: String,
-    /// Bytes done.
-    pub done: u64,
-    /// Bytes in all.
-    pub total: u64,
+    /// How far it is.
+    #[serde(flatten)]
+    pub progress: Progress,
 }
 
 /// `GET status` with a path.
@@ -284,6 +310,9 @@ pub struct FileStatus {
     /// Why it is not on its way, or what failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub problem: Option<Problem>,
+    /// For files: how far it is on its way.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub transfer: Option<Transfer>,
     /// For folders: what is below.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub below: Option<FolderTotals>,
@@ -297,6 +326,8 @@ pub enum FileState {
     Synced,
     /// Never leaves this machine.
     LocalOnly,
+    /// Left out by the user's filter: what is here stays here.
+    Filtered,
     /// Changed and waiting for its turn.
     Pending,
     /// On its way now.
@@ -315,6 +346,7 @@ impl FileState {
         match self {
             Self::Synced => "synced",
             Self::LocalOnly => "local-only",
+            Self::Filtered => "filtered",
             Self::Pending => "pending",
             Self::Syncing => "syncing",
             Self::Held => "held",

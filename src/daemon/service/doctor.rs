@@ -1,21 +1,16 @@
-//! Looking for trouble; and what the daemon says of itself, of names, and in numbers.
+//! Looking for trouble; and what the daemon says of itself, and in numbers.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::words;
-use crate::control::protocol::{
-    API_VERSION, DaemonStatus, DoctorReport, ErrorCode, Finding, Problem, RuleVerdict, RulesQuery, StopReport,
-    VaultFilter,
-};
+use crate::control::protocol::{API_VERSION, DaemonStatus, DoctorReport, ErrorCode, Finding, Problem, StopReport};
 use crate::control::service::Reply;
 use crate::daemon::blocking::blocking;
 use crate::daemon::vault::OpenVault;
 use crate::daemon::{Daemon, StopReason, problems};
 use crate::mount::table;
-use crate::rules::{Rules, Verdict};
 use crate::telemetry::metrics;
-use crate::types::EntryName;
 use crate::vaults::Vault;
 
 /// How long a provider may take to answer `doctor`.
@@ -29,7 +24,7 @@ impl Daemon {
             api: API_VERSION,
             pid: std::process::id(),
             started_at: self.started_at.to_rfc3339(),
-            device: self.config.settings().device_name.clone(),
+            device: self.config.settings().device_name,
             mounts: self.mount_infos(&self.mounts.records()).await,
             problems: self.problems(),
         })
@@ -41,46 +36,14 @@ impl Daemon {
         Ok(StopReport { pid: std::process::id(), unsent })
     }
 
-    pub(super) async fn explain_name(self: &Arc<Self>, query: RulesQuery) -> Reply<RuleVerdict> {
-        let last = query.name.trim_end_matches('/').rsplit('/').next().unwrap_or_default();
-        let name = EntryName::new(last).map_err(|error| problems::of(ErrorCode::InvalidRequest, &error))?;
-        let vault = match &query.vault {
-            Some(vault) => Some(self.open(&self.find(Some(vault)).await?).await?),
-            None => None,
-        };
-        let rules = vault.map_or_else(|| Arc::new(Rules::default()), |vault| Arc::clone(&vault.rules));
-        Ok(match rules.verdict(&name) {
-            Verdict::LocalOnly(rule) => RuleVerdict {
-                name: query.name,
-                local_only: true,
-                pack: Some(rule.pack.to_owned()),
-                pattern: Some(rule.pattern.as_str().to_owned()),
-                why: rule.reason.to_owned(),
-            },
-            Verdict::Excepted { exception, rule } => RuleVerdict {
-                name: query.name,
-                local_only: false,
-                pack: Some(rule.pack.to_owned()),
-                pattern: Some(exception.as_str().to_owned()),
-                why: format!("your settings except it from {}", rule.pattern.as_str()),
-            },
-            Verdict::Syncs => RuleVerdict {
-                name: query.name,
-                local_only: false,
-                pack: None,
-                pattern: None,
-                why: "no rule keeps such names here".to_owned(),
-            },
-        })
-    }
-
     pub(super) fn numbers(&self) -> Reply<String> {
         let metrics = metrics();
         metrics.mounted_vaults.set(super::status::count(self.mounts.records().len()));
         Ok(metrics.render())
     }
 
-    pub(super) async fn examine(self: &Arc<Self>, filter: VaultFilter) -> Reply<DoctorReport> {
+    /// Looks for trouble; with `mend` it puts right what a program may put right.
+    pub(super) async fn examine(self: &Arc<Self>, vault: Option<&str>, mend: bool) -> Reply<DoctorReport> {
         let mut findings = vec![fuse_finding()];
         let registry = self.load_registry().await;
         findings.push(finding(
@@ -96,8 +59,8 @@ impl Daemon {
             findings.push(finding("daemon", None, Err(problem)));
         }
         if registry.is_ok() {
-            for vault in self.find_all(filter.vault.as_deref()).await? {
-                findings.extend(self.examine_vault(&vault).await);
+            for vault in self.find_all(vault).await? {
+                findings.extend(self.examine_vault(&vault, mend).await);
             }
         }
         Ok(DoctorReport { findings })
@@ -128,39 +91,22 @@ impl Daemon {
         }
     }
 
-    async fn examine_vault(self: &Arc<Self>, vault: &Vault) -> Vec<Finding> {
+    async fn examine_vault(self: &Arc<Self>, vault: &Vault, mend: bool) -> Vec<Finding> {
         let name = Some(vault.name.as_str());
         let open = match self.open(vault).await {
             Ok(open) => open,
             Err(problem) => return vec![finding("open", name, Err(problem))],
         };
-        vec![
-            open.catalog_finding().await,
-            open.space_finding().await,
-            open.provider_finding().await,
-            open.sync_finding().await,
-            open.aside_finding().await,
-        ]
+        let mut findings = open.ailments(mend).await;
+        findings.push(open.space_finding().await);
+        findings.push(open.provider_finding().await);
+        findings.push(open.sync_finding().await);
+        findings.push(open.aside_finding().await);
+        findings
     }
 }
 
 impl OpenVault {
-    async fn catalog_finding(self: &Arc<Self>) -> Finding {
-        let vault = Arc::clone(self);
-        let checked = blocking(move || {
-            let name = vault.name();
-            let lines = vault.catalog.check().map_err(|error| problems::catalog(&name, &error))?;
-            let (entries, _) =
-                vault.catalog.read(|view| view.totals()).map_err(|error| problems::catalog(&name, &error))?;
-            match lines.as_slice() {
-                [] => Ok(format!("{entries} entries, no contradiction")),
-                lines => Err(Problem::new(ErrorCode::Io, lines.join("; "))
-                    .hint(format!("`vaultfs sync --full --vault {name}` reads everything again and repairs"))),
-            }
-        });
-        finding("catalog", Some(&self.name()), checked.await)
-    }
-
     async fn space_finding(self: &Arc<Self>) -> Finding {
         let vault = Arc::clone(self);
         finding("space", Some(&self.name()), blocking(move || vault.space_summary()).await)
@@ -215,5 +161,5 @@ fn finding(check: &str, vault: Option<&str>, outcome: Result<String, Problem>) -
         Ok(detail) => (true, detail, None),
         Err(problem) => (false, problem.to_string(), problem.hint),
     };
-    Finding { check: check.to_owned(), vault: vault.map(str::to_owned), ok, detail, hint }
+    Finding { check: check.to_owned(), vault: vault.map(str::to_owned), ok, detail, hint, repaired: None }
 }

@@ -71,7 +71,11 @@ pub(super) async fn make(
     for folder in folders.split('/').filter(|folder| !folder.is_empty()) {
         let found = match vfs.lookup(parent, OsStr::new(folder)).map_err(failed)? {
             Some(found) => found,
-            None => vfs.make(parent, OsStr::new(folder), owner(0o755), NewEntry::Folder).map_err(failed)?,
+            None => {
+                let made = vfs.make(parent, OsStr::new(folder), owner(0o755), NewEntry::Folder).map_err(failed)?;
+                vfs.name_changed(parent, &EntryName::new(folder).map_err(|error| failed(FsError::Name(error)))?);
+                made
+            }
         };
         if found.kind != NodeKind::Folder {
             return Err(failed(FsError::NotFolder));
@@ -93,6 +97,7 @@ pub(super) async fn make(
             Err(FsError::Exists) => continue,
             Err(error) => return Err(failed(error)),
         };
+        vfs.name_changed(parent, &name);
         copy(OpenHandle { vfs: Arc::clone(vfs), handle }, bytes).await.map_err(failed)?;
         let name = name.as_str();
         return Ok(if folders.is_empty() { name.to_owned() } else { format!("{folders}/{name}") });

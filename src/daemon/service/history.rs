@@ -1,14 +1,12 @@
-//! Kept versions and conflicts.
+//! Kept versions, and what people decided.
 
 use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::walk::path_of;
-use crate::catalog::HistoryRow;
+use crate::catalog::{DecisionRow, HistoryRow};
 use crate::control::protocol::{
-    Changed, ConflictItem, ConflictList, ErrorCode, HistoryEntry, HistoryItem, HistoryList, Problem, ResolveConflicts,
-    Restored, VaultFilter,
+    Decision, DecisionList, ErrorCode, HistoryEntry, HistoryItem, HistoryList, Problem, Restored, VaultFilter,
 };
 use crate::control::service::{ByteStream, Reply};
 use crate::daemon::blocking::blocking;
@@ -88,61 +86,37 @@ impl Daemon {
         Ok((vault, row, file.await?))
     }
 
-    pub(super) async fn list_conflicts(self: &Arc<Self>, filter: VaultFilter) -> Reply<ConflictList> {
+    pub(super) async fn list_decisions(self: &Arc<Self>, filter: VaultFilter) -> Reply<DecisionList> {
         let mut items = Vec::new();
         for vault in self.find_all(filter.vault.as_deref()).await? {
             let open = self.open(&vault).await?;
-            items.extend(blocking(move || open.conflicts()).await?);
+            items.extend(blocking(move || open.decisions()).await?);
         }
-        items.sort_by(|left, right| right.found_at.cmp(&left.found_at).then(right.id.cmp(&left.id)));
-        Ok(ConflictList { items })
-    }
-}
-
-impl Daemon {
-    pub(super) async fn mark_resolved(self: &Arc<Self>, request: ResolveConflicts) -> Reply<Changed> {
-        let mut changed = Changed::default();
-        let mut vaults = Vec::new();
-        for vault in self.find_all(request.vault.as_deref()).await? {
-            let open = self.open(&vault).await?;
-            let (asked, wanted) = (Arc::clone(&open), request.id);
-            let ids = blocking(move || asked.open_conflicts(wanted)).await?;
-            if !ids.is_empty() {
-                vaults.push((open, ids));
-            }
-        }
-        match (request.id, vaults.len()) {
-            (Some(id), 0) => {
-                return Err(Problem::new(ErrorCode::NotFound, format!("there is no open conflict {id}"))
-                    .hint("`vaultfs conflicts` lists them"));
-            }
-            (Some(id), 2..) => {
-                return Err(Problem::new(ErrorCode::AmbiguousVault, format!("several vaults have a conflict {id}"))
-                    .hint("name the vault with --vault"));
-            }
-            (Some(_), 1) | (None, _) => {}
-        }
-        for (vault, ids) in vaults {
-            changed.count += super::status::count(ids.len());
-            blocking(move || vault.resolve(&ids)).await?;
-        }
-        Ok(changed)
+        items.sort_by(|left, right| right.at.cmp(&left.at).then(right.id.cmp(&left.id)));
+        Ok(DecisionList { items })
     }
 }
 
 impl OpenVault {
-    fn open_conflicts(&self, wanted: Option<i64>) -> Result<Vec<i64>, Problem> {
-        let rows =
-            self.catalog.read(|view| view.conflicts(false)).map_err(|error| problems::catalog(&self.name(), &error))?;
-        Ok(rows.into_iter().map(|row| row.id).filter(|id| wanted.is_none_or(|wanted| wanted == *id)).collect())
+    /// Notes what a person decided against the program.
+    pub(super) fn note_decision(&self, path: &str, what: &str, detail: &str) -> Result<(), Problem> {
+        self.catalog
+            .write(|txn| txn.add_decision(path, what, detail))
+            .map_err(|error| problems::catalog(&self.name(), &error))
     }
 
-    fn resolve(&self, ids: &[i64]) -> Result<(), Problem> {
-        self.catalog
-            .write(|txn| ids.iter().try_for_each(|id| txn.resolve_conflict(*id)))
-            .map_err(|error| problems::catalog(&self.name(), &error))?;
-        self.engine.kick();
-        Ok(())
+    fn decisions(&self) -> Result<Vec<Decision>, Problem> {
+        let vault = self.name();
+        let rows = self.catalog.read(|view| view.decisions()).map_err(|error| problems::catalog(&vault, &error))?;
+        let item = |row: DecisionRow| Decision {
+            vault: vault.clone(),
+            id: row.id,
+            at: row.at.to_rfc3339(),
+            what: row.what,
+            path: row.path,
+            detail: row.detail,
+        };
+        Ok(rows.into_iter().map(item).collect())
     }
 
     fn history(&self) -> Result<Vec<HistoryItem>, Problem> {
@@ -161,35 +135,5 @@ impl OpenVault {
             }
         };
         Ok(rows.into_iter().map(item).collect())
-    }
-
-    fn conflicts(&self) -> Result<Vec<ConflictItem>, Problem> {
-        let vault = self.name();
-        self.catalog
-            .read(|view| {
-                let mut items = Vec::new();
-                for row in view.conflicts(true)? {
-                    let path = match view.local(row.node)? {
-                        Some(_) => path_of(view, row.node)?,
-                        None => row.path,
-                    };
-                    let other_path = match row.other {
-                        Some(other) => view.local_path(other)?,
-                        None => None,
-                    };
-                    items.push(ConflictItem {
-                        vault: vault.clone(),
-                        id: row.id,
-                        path,
-                        other_path,
-                        what: row.what,
-                        device: row.device,
-                        found_at: row.found_at.to_rfc3339(),
-                        resolved_at: row.resolved_at.map(crate::types::Timestamp::to_rfc3339),
-                    });
-                }
-                Ok(items)
-            })
-            .map_err(|error| problems::catalog(&vault, &error))
     }
 }

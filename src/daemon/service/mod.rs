@@ -1,14 +1,20 @@
 //! The daemon as clients see it: each address of the control API is answered by a method in one of these files.
 
+mod conflicts;
 mod content;
 mod doctor;
 mod files;
 mod history;
+mod manifest;
+mod mend;
 mod mounting;
 mod queue;
+mod rules;
+mod state;
 mod status;
 mod target;
 mod vaults;
+mod verify;
 pub(super) mod walk;
 pub(super) mod words;
 
@@ -22,11 +28,11 @@ use async_trait::async_trait;
 use super::Daemon;
 use crate::control::events::EventBus;
 use crate::control::protocol::{
-    AddVault, Changed, ConflictList, ContentChange, DaemonStatus, DoctorReport, FileStatus, HistoryEntry, HistoryList,
-    ImportReport, ImportVaults, MountRequest, Mounted, NetworkRequest, QueueChange, QueueList, RemoveVault,
-    RenameVault, ResolveConflicts, Restored, RuleVerdict, RulesQuery, SetDefault, StatusReport, StopReport, SyncReport,
-    SyncRequest, Target, UnmountReport, UnmountRequest, VaultDetails, VaultFilter, VaultList, VaultSummary, WaitReport,
-    WaitRequest,
+    AddVault, Changed, ConflictList, ContentChange, DaemonStatus, DecisionList, DoctorReport, FileStatus, HistoryEntry,
+    HistoryList, ImportReport, ImportVaults, MountRequest, Mounted, NetworkRequest, QueueChange, QueueList,
+    RemoveVault, RenameVault, ResolveConflicts, Restored, RuleVerdict, RulesQuery, SetDefault, SettingsReport,
+    StatusReport, StopReport, SyncReport, SyncRequest, Target, UnmountReport, UnmountRequest, VaultDetails,
+    VaultFilter, VaultList, VaultSummary, VerifyRequest, WaitReport, WaitRequest,
 };
 use crate::control::service::{ByteStream, ContentVerb, ControlService, Reply};
 
@@ -98,6 +104,9 @@ impl ControlService for Front {
     async fn history(&self, filter: VaultFilter) -> Reply<HistoryList> {
         self.0.list_history(filter).await
     }
+    async fn decisions(&self, filter: VaultFilter) -> Reply<DecisionList> {
+        self.0.list_decisions(filter).await
+    }
     async fn restore(&self, entry: HistoryEntry) -> Reply<Restored> {
         self.0.restore_version(entry).await
     }
@@ -108,7 +117,7 @@ impl ControlService for Front {
         self.0.list_conflicts(filter).await
     }
     async fn resolve_conflicts(&self, request: ResolveConflicts) -> Reply<Changed> {
-        self.0.mark_resolved(request).await
+        self.0.settle_conflicts(request).await
     }
     async fn file_content(&self, target: Target) -> Reply<ByteStream> {
         self.0.stream_file(target).await
@@ -116,14 +125,23 @@ impl ControlService for Front {
     async fn rules_why(&self, query: RulesQuery) -> Reply<RuleVerdict> {
         self.0.explain_name(query).await
     }
-    async fn doctor(&self, filter: VaultFilter) -> Reply<DoctorReport> {
-        self.0.examine(filter).await
+    async fn manifest(&self, filter: VaultFilter) -> Reply<ByteStream> {
+        self.0.list_manifest(filter).await
     }
-    async fn reload_settings(&self) -> Reply<Changed> {
-        self.0.reload_settings().await
+    async fn verify(&self, request: VerifyRequest) -> Reply<ByteStream> {
+        self.0.verify(request).await
+    }
+    async fn doctor(&self, filter: VaultFilter) -> Reply<DoctorReport> {
+        self.0.examine(filter.vault.as_deref(), false).await
+    }
+    async fn repair(&self, filter: VaultFilter) -> Reply<DoctorReport> {
+        self.0.examine(filter.vault.as_deref(), true).await
     }
     async fn network(&self, request: NetworkRequest) -> Reply<Changed> {
         self.0.set_network(request).await
+    }
+    async fn reload_settings(&self) -> Reply<SettingsReport> {
+        self.0.reload_settings().await
     }
     async fn metrics(&self) -> Reply<String> {
         self.0.numbers()

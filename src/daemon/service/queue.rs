@@ -51,9 +51,14 @@ impl Daemon {
 
     pub(super) async fn act_on_queue(self: &Arc<Self>, change: QueueChange) -> Reply<Changed> {
         let QueueChange { action, target, confirmed } = change;
-        if action == QueueAction::Discard && !confirmed {
+        if action.overrules() && !confirmed {
+            let what = if action == QueueAction::Upload {
+                "replacing the provider's version needs a yes"
+            } else {
+                "giving up a local change needs a yes"
+            };
             return Err(
-                Problem::new(ErrorCode::NeedsUser, "giving up a local change needs a yes").hint("say it with --yes")
+                Problem::new(ErrorCode::NeedsUser, what).hint("say it with --yes; what loses stays in the history")
             );
         }
         if target.path.is_some() {
@@ -73,7 +78,7 @@ impl Daemon {
                     changed.count += blocking(move || vault.act_on_all(action)).await?;
                 }
             }
-            QueueAction::Hold | QueueAction::Discard => {
+            QueueAction::Hold | QueueAction::Discard | QueueAction::Upload => {
                 return Err(Problem::new(ErrorCode::InvalidRequest, "say which file or folder is meant"));
             }
         }
@@ -92,8 +97,11 @@ impl Daemon {
         let mut changed = Changed::default();
         for node in nodes {
             let name = vault.name();
+            let path = vault.catalog.read(|view| super::walk::path_of(view, node));
+            let path = path.map_err(|error| problems::catalog(&name, &error))?;
             let done = match action {
                 QueueAction::Discard => vault.engine.discard(node).await,
+                QueueAction::Upload => vault.engine.force_upload(node).await,
                 QueueAction::Hold => vault.engine.hold(node),
                 QueueAction::Release => vault.engine.unhold(node),
                 QueueAction::Retry => vault.engine.retry(node),
@@ -103,7 +111,12 @@ impl Daemon {
                 }
             };
             match done {
-                Ok(()) => changed.count += 1,
+                Ok(()) => {
+                    changed.count += 1;
+                    if let Some(detail) = decided(action) {
+                        vault.note_decision(&path, action.as_str(), detail)?;
+                    }
+                }
                 // It went while this worked through the list.
                 Err(SyncError::NothingPending(_) | SyncError::NoSuchNode(_)) => {}
                 Err(error) => return Err(problems::sync(&name, &error)),
@@ -145,6 +158,17 @@ impl Daemon {
     }
 }
 
+/// What an action decides against the program, in words; `None` if it decides nothing.
+fn decided(action: QueueAction) -> Option<&'static str> {
+    match action {
+        QueueAction::Discard => Some("the provider's version was taken; what was here is in the history"),
+        QueueAction::Upload => Some("the version of this device was sent; what the provider had is in the history"),
+        QueueAction::Hold => Some("kept back"),
+        QueueAction::Release => Some("no longer kept back"),
+        QueueAction::Pause | QueueAction::Resume | QueueAction::Retry => None,
+    }
+}
+
 impl super::target::Located {
     /// Nodes at or below this place that differ between here and the provider; of an entry that was deleted here, too.
     async fn pending_nodes(&self) -> Result<Vec<NodeId>, Problem> {
@@ -179,13 +203,16 @@ impl OpenVault {
                 | QueueAction::Pause
                 | QueueAction::Resume
                 | QueueAction::Hold
-                | QueueAction::Discard => continue,
+                | QueueAction::Discard
+                | QueueAction::Upload => continue,
             }
             changed += 1;
         }
         if action == QueueAction::Release {
             let guarded = self.engine.status().map_err(failed)?.guarded;
             if guarded > 0 {
+                let detail = format!("{guarded} deletions were let through");
+                self.note_decision("", action.as_str(), &detail)?;
                 self.engine.confirm_deletes(true).map_err(failed)?;
                 changed += count(guarded);
             }
@@ -231,7 +258,7 @@ impl OpenVault {
     }
 
     /// Why a sync would not begin, if the user has said so.
-    fn why_not_now(&self) -> Result<Option<Problem>, Problem> {
+    pub(super) fn why_not_now(&self) -> Result<Option<Problem>, Problem> {
         let name = self.name();
         let status = self.engine.status().map_err(|error| problems::sync(&name, &error))?;
         Ok(match status.state {
@@ -300,6 +327,16 @@ impl OpenVault {
             }
             Ok(None)
         });
+        let resting: Vec<NodeId> =
+            self.engine.resting().into_iter().filter(|node| remaining.nodes.contains(node)).collect();
+        if let Some(first) = resting.first() {
+            let path = self.catalog.read(|view| super::walk::path_of(view, *first));
+            let path = path.map_err(|error| problems::catalog(&name, &error))?;
+            report.problems.push(
+                Problem::new(ErrorCode::NeedsUser, format!("`{path}` is left out by your filter and will not be sent"))
+                    .hint(format!("`vaultfs rules why --vault {name} '{path}'` says by which part of it")),
+            );
+        }
         if let Some(path) = held.map_err(|error| problems::catalog(&name, &error))? {
             report.problems.push(
                 Problem::new(ErrorCode::NeedsUser, format!("`{path}` is kept back"))

@@ -1,19 +1,19 @@
 //! Status of vaults, files and folders.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::words;
 use crate::catalog::{LocalContent, LocalRow};
 use crate::control::protocol::{
-    ErrorCode, FileState, FileStatus, FolderTotals, Presence, Problem, StateWord, StatusReport, Target, Transfer,
-    VaultFilter, VaultStatus,
+    ErrorCode, FileState, FileStatus, FolderTotals, Presence, Problem, Progress, StateWord, StatusReport, Target,
+    Transfer, VaultFilter, VaultStatus,
 };
 use crate::control::service::Reply;
 use crate::daemon::blocking::blocking;
 use crate::daemon::vault::OpenVault;
 use crate::daemon::{Daemon, problems};
-use crate::sync::NodeStatus;
+use crate::fetch::FetchProgress;
+use crate::sync::Upload;
 use crate::types::NodeKind;
 use crate::vaults::Vault;
 
@@ -47,11 +47,14 @@ impl Daemon {
                 staged_bytes: 0,
                 unsent: 0,
                 incoming: 0,
+                resting: 0,
+                left_out: 0,
                 conflicts: 0,
                 paused: false,
                 offline_by_user: false,
                 transfers: Vec::new(),
                 pins: None,
+                progress: None,
                 last_pull: None,
                 mounts,
                 problems: vec![problem],
@@ -73,21 +76,11 @@ impl OpenVault {
         let name = self.name();
         let in_catalog = |error| problems::catalog(&name, &error);
         let status = self.engine.status().map_err(|error| problems::of(ErrorCode::Io, &error))?;
-        let totals = self.catalog.read(|view| view.totals()).map_err(in_catalog)?;
-        let uploads = self.engine.transfers().into_iter().map(|(node, done, total)| Transfer {
-            path: self.catalog.read(|view| super::walk::path_of(view, node)).unwrap_or_default(),
-            direction: "upload".to_owned(),
-            done,
-            total,
-        });
-        let downloads = self.fetcher.progress().into_iter().map(|progress| Transfer {
-            path: self.path_of_version(&progress.version),
-            direction: "download".to_owned(),
-            done: progress.present_bytes,
-            total: progress.version.size,
-        });
+        let (totals, left_out) =
+            self.catalog.read(|view| Ok((view.totals()?, view.left_out_count()?))).map_err(in_catalog)?;
+        let (transfers, progress) = self.transfers()?;
         let mut problems = self.troubles();
-        let state = if problems.is_empty() { words::state(status.state) } else { StateWord::Error };
+        let state = words::vault_state(status.state, &problems);
         problems.extend(words::vault_problem(&name, &status));
         problems.extend(self.put_aside());
         Ok(VaultStatus {
@@ -99,16 +92,60 @@ impl OpenVault {
             staged_bytes: status.pending_bytes,
             unsent: status.outgoing,
             incoming: status.pending - status.outgoing,
+            resting: status.resting,
+            left_out,
             conflicts: count(status.conflicts),
             paused: status.state == crate::sync::VaultState::Paused,
             offline_by_user: self.is_offline_by_user()?,
-            transfers: uploads.chain(downloads).collect(),
+            transfers,
             pins: self.pins.status(),
+            progress,
             last_pull: status.last_pull.map(crate::types::Timestamp::to_rfc3339),
             problems,
             vault: name,
             mounts: Vec::new(),
         })
+    }
+
+    /// What moves, and how far all of it is.
+    fn transfers(&self) -> Result<(Vec<Transfer>, Option<Progress>), Problem> {
+        let uploads = self.engine.uploads().map_err(|error| problems::of(ErrorCode::Io, &error))?;
+        let (mut done, mut total) = uploads.progress();
+        let mut transfers: Vec<Transfer> = uploads.running.iter().map(|upload| self.upload(upload)).collect();
+        for download in self.fetcher.progress() {
+            let download = self.download(&download);
+            done += download.progress.done;
+            total += download.progress.total;
+            transfers.push(download);
+        }
+        Ok((transfers, (total > 0).then_some(Progress { done, total })))
+    }
+
+    fn upload(&self, upload: &Upload) -> Transfer {
+        Transfer {
+            path: self.catalog.read(|view| super::walk::path_of(view, upload.node)).unwrap_or_default(),
+            direction: "upload".to_owned(),
+            progress: Progress { done: upload.sent, total: upload.size },
+        }
+    }
+
+    fn download(&self, download: &FetchProgress) -> Transfer {
+        Transfer {
+            path: self.path_of_version(&download.version),
+            direction: "download".to_owned(),
+            progress: Progress { done: download.present_bytes, total: download.version.size },
+        }
+    }
+
+    /// How far a file is on its way, in either direction.
+    fn transfer_of(&self, row: &LocalRow) -> Result<Option<Transfer>, Problem> {
+        let uploads = self.engine.uploads().map_err(|error| problems::of(ErrorCode::Io, &error))?;
+        if let Some(upload) = uploads.running.iter().find(|upload| upload.node == row.node) {
+            return Ok(Some(self.upload(upload)));
+        }
+        let LocalContent::Clean(version) = &row.content else { return Ok(None) };
+        let download = self.fetcher.progress().into_iter().find(|download| download.version == *version);
+        Ok(download.map(|download| self.download(&download)))
     }
 
     /// The path of what is being fetched; empty once nothing in the vault has that version any more.
@@ -122,26 +159,19 @@ impl OpenVault {
 
     fn file_status(&self, path: String, row: &LocalRow) -> Result<FileStatus, Problem> {
         let name = self.name();
-        let in_catalog = |error| problems::catalog(&name, &error);
-        let status = self.engine.node_status(row.node).map_err(|error| problems::of(ErrorCode::Io, &error))?;
-        let in_conflict = self
-            .catalog
-            .read(|view| {
-                let conflicts = view.conflicts(false)?;
-                Ok(conflicts.iter().any(|conflict| conflict.node == row.node || conflict.other == Some(row.node)))
-            })
-            .map_err(in_catalog)?;
-        let mut state = words::file_state(&status);
-        if in_conflict && state == FileState::Synced {
-            state = FileState::Conflict;
-        }
-        let problem = match &status {
-            NodeStatus::Pending(item) => item.problem.clone().map(|problem| {
-                Problem::new(ErrorCode::Io, format!("{} failed", item.action))
-                    .cause(problem)
-                    .hint("see `vaultfs queue`")
-            }),
-            NodeStatus::Synced | NodeStatus::LocalOnly => self.pins.failure(row.node).map(|why| {
+        let mut state = self.state_of(row.node)?;
+        let problem = match state {
+            FileState::Syncing | FileState::Held | FileState::Error => {
+                let item = self.engine.queue_item(row.node).map_err(|error| problems::of(ErrorCode::Io, &error))?;
+                item.and_then(|item| Some((item.problem?, item.action))).map(|(cause, action)| {
+                    Problem::new(ErrorCode::Io, format!("{action} failed")).cause(cause).hint("see `vaultfs queue`")
+                })
+            }
+            FileState::Synced
+            | FileState::LocalOnly
+            | FileState::Filtered
+            | FileState::Pending
+            | FileState::Conflict => self.pins.failure(row.node).map(|why| {
                 Problem::new(ErrorCode::Io, format!("`{path}` is to be kept on this machine and could not be fetched"))
                     .cause(why)
                     .hint("it is tried again by itself; `vaultfs status` lists all that could not")
@@ -168,6 +198,7 @@ impl OpenVault {
             hydrated_bytes: hydrated,
             pinned: self.is_pinned(row)?,
             problem,
+            transfer: self.transfer_of(row)?,
             below,
         })
     }
@@ -206,16 +237,10 @@ impl OpenVault {
     }
 
     fn totals_below(&self, folder: &LocalRow) -> Result<Totals, Problem> {
-        let queue = self.engine.queue().map_err(|error| problems::of(ErrorCode::Io, &error))?;
-        let pending: BTreeMap<_, _> =
-            queue.into_iter().map(|item| (item.node, words::file_state(&NodeStatus::Pending(item)))).collect();
+        let states = self.states()?;
         let mut totals = Totals::default();
         self.walk(folder, &mut |row| {
-            let state = match pending.get(&row.node) {
-                Some(state) => *state,
-                None if row.local_only => FileState::LocalOnly,
-                None => FileState::Synced,
-            };
+            let state = states.of(self, row)?;
             totals.worst = totals.worst.max(Some(state));
             *totals.counts.states.entry(state.as_str().to_owned()).or_default() += 1;
             if row.kind == NodeKind::Folder {
@@ -244,7 +269,7 @@ pub(in crate::daemon) fn count(number: usize) -> u64 {
     u64::try_from(number).unwrap_or(u64::MAX)
 }
 
-fn kind_word(kind: NodeKind) -> &'static str {
+pub(super) fn kind_word(kind: NodeKind) -> &'static str {
     match kind {
         NodeKind::File => "file",
         NodeKind::Folder => "folder",

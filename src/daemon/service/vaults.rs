@@ -136,6 +136,12 @@ impl Daemon {
         if let Some(open) = self.vaults.get(id) {
             open.set_name(&renamed.name);
         }
+        let (file, from, to) = (self.paths.config_file(), vault.name.clone(), renamed.name.clone());
+        blocking(move || {
+            crate::config::edit::rename_vault(&file, &from, &to).map_err(|error| problems::config(&error))
+        })
+        .await?;
+        self.reload_settings().await?;
         if let Some(common) = common {
             let (_, problems) = self.mount_all(std::slice::from_ref(&renamed), &common).await?;
             problems.into_iter().next().map_or(Ok(()), Err)?;

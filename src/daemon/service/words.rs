@@ -1,7 +1,7 @@
 //! The engine's words in those of the control API.
 
 use crate::control::protocol::{ErrorCode, FileState, Problem, QueueItem, QueueItemState, StateWord};
-use crate::sync::{NodeStatus, VaultState};
+use crate::sync::{Standing, VaultState};
 
 /// The state of a vault.
 pub(in crate::daemon) fn state(state: VaultState) -> StateWord {
@@ -14,6 +14,11 @@ pub(in crate::daemon) fn state(state: VaultState) -> StateWord {
         VaultState::AuthRequired => StateWord::AuthRequired,
         VaultState::Error => StateWord::Error,
     }
+}
+
+/// The state of a vault with what keeps it from working at all.
+pub(super) fn vault_state(state_alone: VaultState, troubles: &[Problem]) -> StateWord {
+    if troubles.is_empty() { state(state_alone) } else { StateWord::Error }
 }
 
 /// The problem that a vault in this state has, with its next step.
@@ -63,6 +68,8 @@ pub(super) fn queue_item(vault: &str, item: crate::sync::QueueItem, of_vault: Va
     let stopped = matches!(of_vault, VaultState::Offline | VaultState::Paused | VaultState::AuthRequired);
     let item_state = if item.active {
         QueueItemState::Running
+    } else if item.left_out {
+        QueueItemState::Filtered
     } else if item.held {
         QueueItemState::Held
     } else if item.problem.is_some() {
@@ -87,14 +94,16 @@ pub(super) fn queue_item(vault: &str, item: crate::sync::QueueItem, of_vault: Va
     }
 }
 
-/// The state of one node.
-pub(super) fn file_state(status: &NodeStatus) -> FileState {
-    match status {
-        NodeStatus::Synced => FileState::Synced,
-        NodeStatus::LocalOnly => FileState::LocalOnly,
-        NodeStatus::Pending(item) if item.active => FileState::Syncing,
-        NodeStatus::Pending(item) if item.held => FileState::Held,
-        NodeStatus::Pending(item) if item.problem.is_some() => FileState::Error,
-        NodeStatus::Pending(_) => FileState::Pending,
+/// The state of one entry.
+pub(super) fn file_state(standing: Standing) -> FileState {
+    match standing {
+        Standing::Synced => FileState::Synced,
+        Standing::LocalOnly => FileState::LocalOnly,
+        Standing::LeftOut => FileState::Filtered,
+        Standing::Pending => FileState::Pending,
+        Standing::Syncing => FileState::Syncing,
+        Standing::Held => FileState::Held,
+        Standing::Conflict => FileState::Conflict,
+        Standing::Failing => FileState::Error,
     }
 }

@@ -4,7 +4,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::root::{node_of_rid, root_rid};
-use super::super::trees::remote_kind;
 use super::fold::Batch;
 use crate::catalog::{RemoteBody, RemoteRow, Result, View};
 use crate::provider::{Capabilities, EntryBody, RemoteEntry};
@@ -104,7 +103,7 @@ impl Work<'_, '_> {
                 continue;
             }
             let owner = match self.view.remote_by_rid(rid)? {
-                Some(row) if remote_kind(&row.body) == entry.body.kind() => Some(row.node),
+                Some(row) if row.kind() == entry.body.kind() => Some(row.node),
                 Some(_) => {
                     // A node never changes its kind: the old one goes, a new one comes.
                     self.gone.insert(rid.clone());
@@ -132,9 +131,7 @@ impl Work<'_, '_> {
         let Some(parent) = &entry.parent else { return Ok(None) };
         let Some(folder) = node_of_rid(self.view, parent)? else { return Ok(None) };
         let holder = self.view.remote_by_key(folder, &self.capabilities.names.key(&entry.name))?;
-        Ok(holder
-            .filter(|row| self.gone.contains(&row.rid) && remote_kind(&row.body) == entry.body.kind())
-            .map(|row| row.node))
+        Ok(holder.filter(|row| self.gone.contains(&row.rid) && row.kind() == entry.body.kind()).map(|row| row.node))
     }
 
     /// Nodes that leave R: those that are gone and not inherited, with everything below that is not told to be elsewhere.

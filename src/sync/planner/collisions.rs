@@ -185,7 +185,11 @@ fn rename<'a>(view: &mut View<'a>, outcomes: &mut [Outcome<'a>], loser: Index, n
 
 /// Blocked in a way that keeps it where it is. (A node that is not local-only after all is not held by that mark.)
 fn is_blocked(view: &View<'_>, index: Index) -> bool {
-    view.nodes[index].trees.blocked.is_some_and(|blocked| blocked != Blocked::LocalOnly)
+    view.nodes[index].trees.blocked.is_some_and(|blocked| !stays_apart(blocked))
+}
+
+fn stays_apart(blocked: Blocked) -> bool {
+    matches!(blocked, Blocked::LocalOnly | Blocked::LeftOut)
 }
 
 /// A loser that is already under another name in the same folder of L (a conflict name, as a rule) keeps that one.
@@ -197,7 +201,7 @@ fn local_place_in_same_folder<'a>(
     names: &Names,
 ) -> Option<Target<'a>> {
     let node = &view.nodes[loser];
-    let unshared = node.trees.blocked == Some(Blocked::LocalOnly);
+    let unshared = node.trees.blocked.is_some_and(stays_apart);
     let spot = node.local.filter(|_| outcomes[loser].local && !unshared)?;
     let fits = spot.parent == wanted.spot.parent && spot.key != wanted.spot.key;
     let free = !names.0.contains(&(spot.parent, spot.key)) && !stands_aside(view, Tree::Local, loser);

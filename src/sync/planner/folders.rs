@@ -2,6 +2,7 @@
 //! a folder survives a deletion: as the container of something that lives, or together with a folder that was moved on purpose.
 
 use super::cells::Cells;
+use super::left_out;
 use super::table::{Bytes, Cell, Fate, From, Outcome};
 use super::view::{Index, Tree, View};
 use crate::sync::diff::Change;
@@ -69,8 +70,8 @@ pub(super) fn keep_containers<'a>(view: &View<'a>, outcomes: &mut [Outcome<'a>],
             let mut child = start;
             let mut above = if outcomes[start].fate == wanted {
                 outcomes[start].target.as_ref().and_then(|target| target.spot.up)
-            } else if wanted == Fate::Keep && is_hidden_folder(view, outcomes, start) {
-                view.nodes[start].remote.and_then(|spot| spot.up).filter(|parent| outcomes[*parent].fate == Fate::Gone)
+            } else if wanted == Fate::Keep {
+                folder_of_hidden(view, outcomes, start).filter(|parent| outcomes[*parent].fate == Fate::Gone)
             } else {
                 None
             };
@@ -107,6 +108,17 @@ pub(super) fn keep_containers<'a>(view: &View<'a>, outcomes: &mut [Outcome<'a>],
         }
     }
     needed_shared
+}
+
+/// The folder of what is alive, but in one of the trees only.
+fn folder_of_hidden(view: &View<'_>, outcomes: &[Outcome<'_>], index: Index) -> Option<Index> {
+    if outcomes[index].left_out {
+        return left_out::folder_above(view, index);
+    }
+    if is_hidden_folder(view, outcomes, index) {
+        return view.nodes[index].remote.and_then(|spot| spot.up);
+    }
+    None
 }
 
 /// A folder of the provider's whose name keeps it from being shown here. Nobody here has seen what it holds.

@@ -21,6 +21,7 @@ mod collisions;
 mod files;
 mod folders;
 mod guard;
+mod left_out;
 mod needs;
 mod order;
 mod places;
@@ -60,6 +61,11 @@ pub fn plan(trees: &Trees, policy: &Policy) -> Plan {
     let mut schedule = Schedule::new(&view, &outcomes, choices);
     let guarded = guard::hold_back_deletions(&mut schedule, policy.delete_guard);
     let sorted = schedule.sorted(&mut cells);
+    for (index, outcome) in outcomes.iter().enumerate() {
+        if outcome.left_out && schedule.intent(index).is_none() && left_out::rests(&view, index) {
+            settled.insert(view.nodes[index].id);
+        }
+    }
     let mut position = vec![0; outcomes.len()];
     let mut steps = Vec::with_capacity(sorted.len());
     for index in sorted {

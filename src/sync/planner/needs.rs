@@ -36,7 +36,7 @@ pub(super) fn effect(schedule: &Schedule<'_, '_>, tree: Tree, index: Index) -> E
         (Action::CreateRemote(target) | Action::MoveRemote(target), Tree::Remote)
         | (Action::CreateLocal(target) | Action::MoveLocal(target), Tree::Local) => Effect::At(target.spot),
         (Action::MoveRemoteAside, Tree::Remote) | (Action::MoveLocalAside, Tree::Local) => Effect::Aside,
-        (Action::DeleteRemote, Tree::Remote) | (Action::DeleteLocal, Tree::Local) => Effect::Leaves,
+        (Action::DeleteRemote, Tree::Remote) | (Action::DeleteLocal | Action::LeaveOut, Tree::Local) => Effect::Leaves,
         (
             Action::HashLocal
             | Action::CreateRemote(_)
@@ -48,6 +48,7 @@ pub(super) fn effect(schedule: &Schedule<'_, '_>, tree: Tree, index: Index) -> E
             | Action::UpdateLocal
             | Action::MoveLocal(_)
             | Action::MoveLocalAside
+            | Action::LeaveOut
             | Action::DeleteLocal
             | Action::KeepBoth(_)
             | Action::Adopt(_)
@@ -96,7 +97,7 @@ impl Finder<'_, '_, '_> {
             Action::MoveRemote(target) => self.arrive(Tree::Remote, target)?,
             Action::MoveLocal(target) => self.arrive(Tree::Local, target)?,
             Action::DeleteRemote => self.empty(Tree::Remote)?,
-            Action::DeleteLocal => self.empty(Tree::Local)?,
+            Action::DeleteLocal | Action::LeaveOut => self.empty(Tree::Local)?,
             Action::DropSynced => self.base_forgotten_below(self.index)?,
             Action::Adopt(there) => {
                 self.base_forgotten_below(self.index)?;

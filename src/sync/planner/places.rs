@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use super::cells::Cells;
 use super::files::file_cell;
 use super::folders::{folder_cell, keep_containers, restore_with_moved_folders};
+use super::left_out;
 use super::table::{Bytes, Cell, Fate, From, Naming, Outcome};
 use super::view::{Index, Tree, View};
 use crate::sync::diff::{Change, Sameness, compare};
@@ -22,7 +23,11 @@ pub(super) fn settle<'a>(view: &View<'a>, cells: &mut Cells) -> Vec<Outcome<'a>>
         let mut counts = Cells::default();
         let local_only = local_only_nodes(view, &shared);
         let mut outcomes: Vec<_> = (0..view.nodes.len())
-            .map(|index| decide(view, index, local_only[index], undone.contains(&index) || shared.contains(&index)))
+            .map(|index| {
+                let is_shared = shared.contains(&index);
+                let left_out = if is_shared { None } else { left_out::decide(view, index) };
+                left_out.unwrap_or_else(|| decide(view, index, local_only[index], undone.contains(&index) || is_shared))
+            })
             .collect();
         restore_with_moved_folders(view, &mut outcomes);
         let needed = keep_containers(view, &mut outcomes, &mut counts);
@@ -164,6 +169,7 @@ fn decide<'a>(view: &View<'a>, index: Index, local_only: bool, undone: bool) -> 
         local: local.is_some(),
         remote: remote.is_some(),
         local_only,
+        left_out: false,
         pending_move: pending_move && !undone && fate == Fate::Keep,
         naming: Naming::Free,
     }

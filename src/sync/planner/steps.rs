@@ -2,6 +2,7 @@
 //! second choice stands in where the first has to wait for other nodes.
 
 use super::collisions::Names;
+use super::left_out;
 use super::places::stands_aside;
 use super::table::{Bytes, Fate, Naming, Outcome};
 use super::view::{Index, Target, Tree, View};
@@ -32,6 +33,7 @@ pub(super) enum Action<'a> {
     UpdateLocal,
     MoveLocal(Target<'a>),
     MoveLocalAside,
+    LeaveOut,
     DeleteLocal,
     KeepBoth(Target<'a>),
     Adopt(Index),
@@ -63,6 +65,7 @@ impl Action<'_> {
                 parent: node.local.map_or(crate::types::NodeId::ROOT, |spot| spot.parent),
                 name: crate::sync::plan::aside_name(node.id),
             }),
+            Self::LeaveOut => Step::LeaveOut,
             Self::DeleteLocal => Step::DeleteLocal,
             Self::KeepBoth(target) => Step::KeepBoth { ours: target.place() },
             Self::Adopt(remote) => Step::Adopt { remote: view.nodes[*remote].id },
@@ -94,6 +97,13 @@ pub(super) fn wants<'a>(view: &mut View<'a>, outcomes: &[Outcome<'a>], index: In
     let mut settled = false;
     let mut want = |action, reason| intents.push(Intent { action, reason });
     match outcome.fate {
+        Fate::Apart if outcome.left_out => {
+            let (action, is_settled) = left_out::wants(view, outcome, index);
+            settled = is_settled;
+            if let Some(action) = action {
+                want(action, outcome.reason);
+            }
+        }
         Fate::Apart => {
             if outcome.local_only && goes_with_its_folder(view, outcomes, index) {
                 let here = view.nodes[index].local.is_some();
@@ -324,6 +334,11 @@ fn allows(blocked: Blocked, view: &View<'_>, outcome: &Outcome<'_>, index: Index
     };
     match (blocked, action) {
         (_, Action::DropSynced) => true,
+        (Blocked::LeftOut, Action::LeaveOut) => true,
+        // Only a name that has to give way; or it is not left out after all, as the folder of something that is not.
+        (Blocked::LeftOut, Action::MoveLocal(_)) => true,
+        (Blocked::LeftOut, _) => !outcome.left_out,
+        (_, Action::LeaveOut) => false,
         (Blocked::LocalOnly, Action::DeleteLocal | Action::MoveLocal(_) | Action::DeleteRemote) => true,
         // Not local-only after all (see `is_local_only`), or its provider side is needed: nothing holds it, once it has its name back.
         (Blocked::LocalOnly, _) => {

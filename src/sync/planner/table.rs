@@ -106,8 +106,10 @@ pub(super) struct Outcome<'a> {
     pub(super) local: bool,
     /// R has it.
     pub(super) remote: bool,
-    /// It never leaves this machine.
+    /// It never leaves this machine, or is of no concern to the other side for another reason.
     pub(super) local_only: bool,
+    /// The user's filter is that reason.
+    pub(super) left_out: bool,
     /// Its place is its own local move, which could still be undone.
     pub(super) pending_move: bool,
     /// What is special about its name.

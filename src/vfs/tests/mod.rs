@@ -102,6 +102,24 @@ impl NamePolicy for Recorder {
     fn is_local_only(&self, _name: &EntryName) -> bool {
         false
     }
+
+    fn is_filter(&self) -> bool {
+        false
+    }
+
+    fn leaves_out(&self, _path: &str, _kind: NodeKind) -> bool {
+        false
+    }
+}
+
+impl StateWords for Recorder {
+    fn of_entry(&self, _node: NodeId) -> Option<&'static str> {
+        None
+    }
+
+    fn of_vault(&self) -> Option<&'static str> {
+        None
+    }
 }
 
 /// The byte at a place of every file at the provider.
@@ -157,6 +175,7 @@ impl World {
             source: recorder.clone(),
             sink: recorder.clone(),
             policy: recorder.clone(),
+            words: recorder.clone(),
             layout: LayoutKind::Plain.layout(),
             names: NameRules::EXACT,
             symlinks: true,
