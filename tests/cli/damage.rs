@@ -93,7 +93,7 @@ fn a_damaged_catalog_is_put_aside_told_and_rebuilt_with_everything_that_was_not_
     assert!(told.contains("damaged and put aside") && told.contains("the catalog of"), "{told}");
     let doctor = device.run("doctor").out;
     assert!(doctor.contains("TROUBLE Work: damage: ") && doctor.contains("quarantine"), "{doctor}");
-    assert_eq!(device.ok("status --short").out, "idle\n", "the vault works");
+    eventually("the vault works", || device.ok("status --short").out == "idle\n");
     fs::remove_dir_all(state.join("quarantine")).unwrap();
     assert_eq!(vault_problems(&device), "[]");
 }

@@ -1,6 +1,10 @@
 //! What becomes of files: status, queue, sync, offline, pins, history.
 
+use std::collections::BTreeMap;
 use std::fs;
+use std::path::PathBuf;
+
+use serde_json::Value;
 
 use crate::golden;
 use crate::harness::{Device, eventually};
@@ -38,7 +42,7 @@ fn paths_are_understood_in_every_form() {
     std::os::unix::fs::symlink(&mountpoint, device.path("link")).unwrap();
     let ask = |path: &str, more: &[&str]| {
         let output = device.command().args(["status", path, "--json"]).args(more).output().unwrap();
-        let answer: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
+        let answer: Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
         answer["path"].as_str().map(str::to_owned)
     };
     let expected = Some("Cases/a b.txt".to_owned());
@@ -50,7 +54,7 @@ fn paths_are_understood_in_every_form() {
     assert_eq!(ask("mnt", &[]), Some(String::new()));
     let output =
         device.command().current_dir(mountpoint.join("Cases")).args(["status", ".", "--json"]).output().unwrap();
-    let answer: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let answer: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(answer["path"], "Cases");
     assert_eq!(answer["below"]["files"], 1);
 }
@@ -115,6 +119,61 @@ fn a_dry_run_says_what_a_run_then_does() {
 }
 
 #[test]
+fn a_dry_run_changes_nothing_and_tells_every_step() {
+    let device = Device::new();
+    let (root, mountpoint) = device.mounted("Work");
+    for name in ["goes.txt", "moves.txt", "edited.txt"] {
+        fs::write(mountpoint.join(name), name).unwrap();
+    }
+    device.ok("wait @/mnt");
+    device.ok("queue pause");
+    fs::remove_file(mountpoint.join("goes.txt")).unwrap();
+    fs::rename(mountpoint.join("moves.txt"), mountpoint.join("moved.txt")).unwrap();
+    fs::write(mountpoint.join("edited.txt"), "edited").unwrap();
+    fs::create_dir(mountpoint.join("made")).unwrap();
+    let plan = || {
+        let plan = device.json("sync --dry-run")["plan"].as_array().unwrap().clone();
+        let text = |item: &Value, key: &str| item[key].as_str().unwrap().to_owned();
+        let mut steps: Vec<_> = plan.iter().map(|item| (text(item, "path"), text(item, "action"))).collect();
+        steps.sort();
+        steps
+    };
+    let owned = |path: &str, action: &str| (path.to_owned(), action.to_owned());
+    let expected = [
+        owned("edited.txt", "upload"),
+        owned("goes.txt", "delete at the provider"),
+        owned("made", "create folder"),
+        owned("moved.txt", "move at the provider"),
+    ];
+    eventually("everything is planned", || plan() == expected);
+    let everything = || {
+        let kept = |path: &PathBuf| {
+            let name = path.file_name().unwrap().to_str().unwrap();
+            // Of a database that is read, the index of its log; what the daemon tells of itself.
+            !name.ends_with("-shm") && !name.ends_with(".log")
+        };
+        let all = ["state", "cache", "Work"].map(|folder| super::verify::files(&device.path(folder)));
+        let paths = all.into_iter().flatten().filter(kept);
+        paths.map(|path| (path.clone(), fs::read(&path).unwrap())).collect::<BTreeMap<_, _>>()
+    };
+    // The daemon may still be storing what has just been done.
+    eventually("a dry run changes no byte anywhere", || {
+        let before = everything();
+        plan() == expected && everything() == before
+    });
+    fs::write(root.join("theirs.txt"), "theirs").unwrap();
+    device.ok("queue resume");
+    let done = device.json("sync now");
+    assert_eq!((&done["failed"], &done["pending"]), (&0.into(), &0.into()), "{done}");
+    let mut names: Vec<String> =
+        fs::read_dir(&root).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.retain(|name| !name.starts_with(".vaultfs"));
+    names.sort();
+    assert_eq!(names, ["edited.txt", "made", "moved.txt", "theirs.txt"]);
+    assert_eq!(fs::read_to_string(root.join("edited.txt")).unwrap(), "edited");
+}
+
+#[test]
 fn bytes_come_when_they_are_read_and_go_when_they_are_evicted() {
     let device = Device::new();
     let root = device.folder("far");
@@ -158,6 +217,7 @@ fn versions_that_were_replaced_are_listed_restored_and_exported() {
     assert_eq!(fs::read_to_string(&exported[0]).unwrap(), "first thoughts");
     device.ok("history export @/out");
     assert_eq!(fs::read_dir(device.path("out/Work/Cases")).unwrap().count(), 1, "exporting again adds nothing");
+    assert!(!mountpoint.join("Cases/draft.txt").exists(), "the kernel has looked, and remembers that nothing is there");
     let restored = device.json(&format!("history restore {}", entry["id"]));
     let path = mountpoint.join(restored["path"].as_str().unwrap());
     assert_eq!(fs::read_to_string(path).unwrap(), "first thoughts");
@@ -228,6 +288,6 @@ fn doctor_finds_a_healthy_device_healthy() {
     device.mounted("Work");
     device.ok("sync now");
     // The exit code also speaks of dead mounts of other devices on this machine.
-    let report: serde_json::Value = serde_json::from_str(&device.run("doctor --json").out).unwrap();
+    let report: Value = serde_json::from_str(&device.run("doctor --json").out).unwrap();
     assert!(report["findings"].as_array().unwrap().iter().any(|finding| finding["vault"] == "Work"), "{report}");
 }

@@ -19,6 +19,7 @@ mod harness;
 mod limits;
 mod mounts;
 mod overrule;
+mod states;
 mod trouble;
 mod vaults;
 mod verify;

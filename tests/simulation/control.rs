@@ -394,3 +394,32 @@ async fn a_large_vault_arrives_in_portions() {
     assert_eq!(setting.device.rows().len(), 5_000);
     assert_eq!(setting.status().state, VaultState::Idle);
 }
+
+#[tokio::test(start_paused = true)]
+async fn the_provider_is_asked_from_time_to_time_and_once_after_a_sleep() {
+    const HOUR: Duration = Duration::from_secs(3600);
+    let cloud = Arc::new(Mutex::new(Cloud::new(Manner::Dropbox, 1)));
+    let provider = SimProvider::new(Arc::clone(&cloud), 1);
+    let clock = SimClock::new(0);
+    let device = Device::new("anna", provider, clock.clone(), Duration::from_secs(2), 1);
+    wait(MINUTE).await;
+    let pulls = |since: tokio::time::Instant| -> Vec<tokio::time::Instant> {
+        device.provider.pulls.lock().unwrap().iter().copied().filter(|pull| *pull >= since).collect()
+    };
+    let awake = tokio::time::Instant::now();
+    wait(2 * HOUR).await;
+    let asked = pulls(awake);
+    let gaps: Vec<Duration> = asked.windows(2).map(|pair| pair[1] - pair[0]).collect();
+    assert!((22..=26).contains(&asked.len()), "{gaps:?}");
+    let five_minutes = 285.0..=316.0;
+    assert!(gaps.iter().all(|gap| five_minutes.contains(&gap.as_secs_f64())), "{gaps:?}");
+    assert!(gaps.iter().any(|gap| gap.as_secs() != gaps[0].as_secs()), "vaults must not all ask at once: {gaps:?}");
+
+    clock.sleep(8 * 3600);
+    let woken = tokio::time::Instant::now();
+    device.run().engine.kick();
+    wait(MINUTE).await;
+    assert_eq!(pulls(woken).len(), 1, "however many were missed");
+    wait(3 * MINUTE).await;
+    assert_eq!(pulls(woken).len(), 1, "and then at the interval again");
+}

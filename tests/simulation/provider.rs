@@ -53,6 +53,8 @@ pub(crate) struct SimProvider {
     pub(crate) received: AtomicU64,
     /// Calls made.
     pub(crate) calls: AtomicU64,
+    /// When the feed was read.
+    pub(crate) pulls: Mutex<Vec<tokio::time::Instant>>,
 }
 
 impl SimProvider {
@@ -85,6 +87,7 @@ impl SimProvider {
             trouble: Mutex::default(),
             received: AtomicU64::new(0),
             calls: AtomicU64::new(0),
+            pulls: Mutex::default(),
         }
     }
 
@@ -237,6 +240,7 @@ impl Provider for SimProvider {
     }
 
     async fn changes(&self, cursor: Option<&Cursor>) -> Result<ChangePage> {
+        self.pulls.lock().unwrap().push(tokio::time::Instant::now());
         self.request("list changes").await?;
         if let Some((what, kind)) = *self.trouble.lock().unwrap()
             && what == "cursor"
