@@ -212,7 +212,8 @@ pub struct StatusArgs {
     /// Only this vault (name or id)
     #[arg(long, value_name = "NAME")]
     pub vault: Option<String>,
-    /// One word: idle, syncing, paused, offline, conflict, auth-required or error
+    /// One word: idle, syncing, paused, offline, conflict, auth-required or error; of a PATH: synced, syncing, pending, held, filtered,
+    /// local-only, conflict or error
     #[arg(long)]
     pub short: bool,
 }

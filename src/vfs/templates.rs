@@ -106,7 +106,10 @@ impl VaultFs {
         let now = self.parts.clock.now();
         let Some(new) = self.parts.layout.manifest_after_rename(kind, &folder.name, &old, now) else { return Ok(()) };
         let handle = self.open(row.ino, WRITE)?;
-        self.write_whole(handle, &new)
+        let written = self.write_whole(handle, &new);
+        // The kernel did not write this, and would go on showing what it has read.
+        self.pages_changed(row.ino);
+        written
     }
 
     /// Makes `bytes` the whole content of an open file, and closes it.

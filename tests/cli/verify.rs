@@ -171,6 +171,40 @@ fn a_provider_that_differs_from_the_catalog_is_found_and_read_again() {
     assert_eq!(fs::read_to_string(root.join("a.txt")).unwrap(), "a.txt");
 }
 
+#[test]
+fn a_full_sync_repairs_a_damaged_index_and_transfers_only_what_differs() {
+    let device = Device::new();
+    let (root, mountpoint) = far(&device);
+    for name in ["a.txt", "b.txt", "c.txt"] {
+        fs::write(mountpoint.join(name), name).unwrap();
+    }
+    device.ok("wait @/mnt");
+    idle(&device);
+    device.ok("daemon stop");
+    let damage = database(&device);
+    damage.execute("UPDATE remote SET revision = 'stale' WHERE name = 'a.txt'", []).unwrap();
+    damage.execute("DELETE FROM remote WHERE name = 'b.txt'", []).unwrap();
+    drop(damage);
+    let stamp = |name: &str| {
+        let found = fs::metadata(root.join(name)).unwrap();
+        (std::os::unix::fs::MetadataExt::ino(&found), found.modified().unwrap())
+    };
+    let before = ["a.txt", "b.txt"].map(stamp);
+    fs::write(root.join("c.txt"), "edited elsewhere").unwrap();
+    device.ok("mount Work @/mnt");
+    let done = device.json("sync --full");
+    assert_eq!((&done["failed"], &done["pending"]), (&0.into(), &0.into()), "{done}");
+    idle(&device);
+    assert_eq!(device.json("verify --deep")["vaults"][0]["mismatches"], 0);
+    assert_eq!(["a.txt", "b.txt"].map(stamp), before, "what did not differ was not written again");
+    for (name, bytes) in [("a.txt", "a.txt"), ("b.txt", "b.txt"), ("c.txt", "edited elsewhere")] {
+        assert_eq!(fs::read_to_string(mountpoint.join(name)).unwrap(), bytes);
+        assert_eq!(fs::read_to_string(root.join(name)).unwrap(), bytes);
+    }
+    assert_eq!(fs::read_dir(&mountpoint).unwrap().count(), 3);
+    assert_eq!(device.json("conflicts")["items"].as_array().unwrap().len(), 0);
+}
+
 /// What `doctor` finds wrong with the vault. Dead mounts of other programs on this machine, which it tells too, are none of it.
 fn troubles(device: &Device) -> Vec<String> {
     let said = device.run("doctor");

@@ -16,6 +16,7 @@ mod data;
 mod devices;
 mod filters;
 mod full_disk;
+mod layout;
 mod lazy;
 mod lifecycle;
 mod locks;
