@@ -55,3 +55,23 @@ fn a_file_that_leaves_the_provider_keeps_its_bytes_here() {
     device.wait_synced();
     assert_eq!(fs::read_to_string(remote.join("trashed.txt")).unwrap(), "bytes of trashed.txt");
 }
+
+#[test]
+fn what_somebody_put_into_a_folder_that_is_trashed_here_is_not_lost() {
+    let device = Device::new("staying");
+    let remote = device.path("remote");
+    fs::create_dir(remote.join("Project")).unwrap();
+    fs::write(remote.join("Project/old.txt"), "old").unwrap();
+    let mnt = device.mount_local(&remote);
+    eventually("the folder is shown", || mnt.join("Project/old.txt").exists());
+    device.ok(["queue", "pause"]);
+    fs::create_dir_all(mnt.join(".Trash-1000/files")).unwrap();
+    fs::rename(mnt.join("Project"), mnt.join(".Trash-1000/files/Project")).unwrap();
+    fs::write(remote.join("Project/theirs.txt"), "theirs").unwrap();
+    device.ok(["queue", "resume"]);
+    eventually("it is shown", || mnt.join("Project/theirs.txt").exists());
+    device.wait_synced();
+    for side in [&remote, &mnt] {
+        assert_eq!(fs::read_to_string(side.join("Project/theirs.txt")).unwrap(), "theirs");
+    }
+}

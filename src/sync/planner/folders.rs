@@ -3,6 +3,7 @@
 
 use super::cells::Cells;
 use super::left_out;
+use super::places::is_local_only;
 use super::table::{Bytes, Cell, Fate, From, Outcome};
 use super::view::{Index, Tree, View};
 use crate::sync::diff::Change;
@@ -115,16 +116,18 @@ fn folder_of_hidden(view: &View<'_>, outcomes: &[Outcome<'_>], index: Index) -> 
     if outcomes[index].left_out {
         return left_out::folder_above(view, index);
     }
-    if is_hidden_folder(view, outcomes, index) {
+    if is_unseen(view, outcomes, index) {
         return view.nodes[index].remote.and_then(|spot| spot.up);
     }
     None
 }
 
-/// A folder of the provider's whose name keeps it from being shown here. Nobody here has seen what it holds.
-fn is_hidden_folder(view: &View<'_>, outcomes: &[Outcome<'_>], index: Index) -> bool {
+/// What nobody here has seen, so that no deletion here can have meant it: a folder of the provider's whose name keeps it from being shown,
+/// and whatever somebody put into a folder that is kept on this machine since.
+fn is_unseen(view: &View<'_>, outcomes: &[Outcome<'_>], index: Index) -> bool {
     let node = &view.nodes[index];
-    outcomes[index].fate == Fate::Apart && outcomes[index].local_only && node.is_folder() && node.local.is_none()
+    let is_hidden = outcomes[index].fate == Fate::Apart && outcomes[index].local_only && node.local.is_none();
+    is_hidden && (node.is_folder() || node.synced.is_none() && !is_local_only(view, index))
 }
 
 /// Where a folder that is not kept could come back from.
