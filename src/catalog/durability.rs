@@ -9,8 +9,9 @@
 //! committed, flushes [`FLUSH_AFTER`] later, and moves the WAL into the database when it has grown, so that no request pays for it.
 //! Closing a descriptor of the WAL releases no lock of SQLite (those are on the `-shm` file); never open the database or the `-shm` here.
 //!
-//! Invariant: after a failed flush nothing is ever called durable again. The kernel may have dropped the dirty pages, and a second
-//! flush that succeeds proves nothing; the vault must be opened again.
+//! Invariants: what rows point to becomes durable before them ([`Durability::flush_first`]), and goes only after they are durably gone
+//! ([`Durability::when_durable`]). After a failed flush nothing is ever called durable again. The kernel may have dropped the dirty
+//! pages, and a second flush that succeeds proves nothing; the vault must be opened again.
 
 use std::fs::{File, OpenOptions};
 use std::path::{Path, PathBuf};
@@ -39,6 +40,12 @@ const CHECKPOINT_IN_COMMIT_ABOVE_PAGES: u64 = 64 * 1024 * 1024 / PAGE_BYTES;
 /// first piece of the WAL's index describes, which is there, too.
 const RESERVED_BYTES: u64 = 8 * 1024 * 1024;
 
+/// Makes durable what rows point to.
+type First = Box<dyn Fn() -> std::io::Result<()> + Send + Sync>;
+
+/// Something to be done once a transaction, by its number, is durable.
+type Waiting = (u64, Box<dyn FnOnce() + Send>);
+
 /// What commits, flushes and the thread share.
 pub(super) struct Durability {
     wal: File,
@@ -49,6 +56,8 @@ pub(super) struct Durability {
     has_failed: AtomicBool,
     /// One flush at a time: whoever waited finds its transaction already durable.
     flushing: Mutex<()>,
+    first: Mutex<Vec<First>>,
+    waiting: Mutex<Vec<Waiting>>,
     wake: Mutex<Wake>,
     wake_changed: Condvar,
 }
@@ -79,6 +88,8 @@ impl Durability {
             wal_pages: AtomicU64::new(0),
             has_failed: AtomicBool::new(false),
             flushing: Mutex::new(()),
+            first: Mutex::default(),
+            waiting: Mutex::default(),
             wake: Mutex::new(Wake { has_commits: true, stop: false }),
             wake_changed: Condvar::new(),
         });
@@ -100,11 +111,35 @@ impl Durability {
     fn committed(&self, wal_pages: u64) {
         self.wal_pages.store(wal_pages, Ordering::Relaxed);
         self.committed.fetch_add(1, Ordering::Release);
+        self.wake();
+    }
+
+    fn wake(&self) {
         let mut wake = locked(&self.wake);
         if !wake.has_commits {
             wake.has_commits = true;
             self.wake_changed.notify_one();
         }
+    }
+
+    /// From now on `first` runs before every flush, too.
+    pub(super) fn flush_first(&self, first: First) {
+        locked(&self.first).push(first);
+    }
+
+    /// Does `work` once everything that is committed by now is durable; not at all if the process dies before.
+    pub(super) fn when_durable(&self, work: Box<dyn FnOnce() + Send>) {
+        locked(&self.waiting).push((self.committed.load(Ordering::Acquire), work));
+        self.wake();
+    }
+
+    /// Does what waited for transactions that are durable. True if there was something.
+    pub(super) fn settle(&self) -> bool {
+        let durable = self.durable.load(Ordering::Acquire);
+        let ready: Vec<Waiting> = locked(&self.waiting).extract_if(.., |(number, _)| *number <= durable).collect();
+        let is_any = !ready.is_empty();
+        ready.into_iter().for_each(|(_, work)| work());
+        is_any
     }
 
     /// True if a transaction was committed since the last flush.
@@ -121,7 +156,8 @@ impl Durability {
             return Ok(());
         }
         let flushed = self.committed.load(Ordering::Acquire);
-        if let Err(source) = self.wal.sync_data() {
+        let pointed_to = locked(&self.first).iter().try_for_each(|first| first());
+        if let Err(source) = pointed_to.and_then(|()| self.wal.sync_data()) {
             self.has_failed.store(true, Ordering::Release);
             return Err(CatalogError::io(&self.wal_path)(source));
         }
@@ -157,6 +193,7 @@ impl Durability {
                 tracing::error!(%error, "the catalog could not be flushed to disk");
                 return;
             }
+            self.settle();
             if self.wal_pages.load(Ordering::Relaxed) > CHECKPOINT_ABOVE_PAGES {
                 self.checkpoint(checkpointer);
             }

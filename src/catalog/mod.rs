@@ -154,6 +154,23 @@ impl Catalog {
         self.durability.sync()
     }
 
+    /// From now on `first` runs before committed transactions are made durable: what their rows point to must not come after them.
+    pub fn flush_first(&self, first: impl Fn() -> std::io::Result<()> + Send + Sync + 'static) {
+        self.durability.flush_first(Box::new(first));
+    }
+
+    /// Does `work` once everything that is committed by now is durable, within about a second: what a row has pointed to must not go
+    /// before the row. Not at all if the process dies before.
+    pub fn when_durable(&self, work: impl FnOnce() + Send + 'static) {
+        self.durability.when_durable(Box::new(work));
+    }
+
+    /// Makes everything durable now and does what waited for that. True if something did.
+    pub fn settle(&self) -> Result<bool> {
+        self.sync()?;
+        Ok(self.durability.settle())
+    }
+
     /// True if a transaction was committed since the last [`Catalog::sync`], which the catalog calls itself within a second.
     pub fn needs_sync(&self) -> bool {
         self.durability.needs_sync()
@@ -181,6 +198,7 @@ impl Catalog {
 
     /// Marks a clean shutdown, truncates the WAL and closes.
     pub fn close(self) -> Result<()> {
+        self.settle()?;
         drop(self.flusher);
         drop(self.readers);
         self.durability.refuse_after_failure()?;

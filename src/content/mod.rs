@@ -261,6 +261,12 @@ impl ContentStore {
         Ok(record.filter(|record| record.id == id && record.vault == self.core.vault))
     }
 
+    /// What must run before rows that name staged bytes are made durable: their files have names on disk then.
+    pub fn names_flush(&self) -> impl Fn() -> std::io::Result<()> + Send + Sync + 'static {
+        let core = Arc::clone(&self.core);
+        move || core.sync_staging_names().map_err(std::io::Error::other)
+    }
+
     /// Removes staged bytes; ones that are not there are fine. Open handles keep reading.
     pub fn discard(&self, id: StagedId) -> Result<()> {
         let live = self.core.staged.lock().remove(&id);

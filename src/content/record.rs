@@ -1,7 +1,7 @@
 //! Self-describing records of staged files: `staging/<id>.rec`.
 //!
-//! Three lines of text: what it is, the BLAKE3 of the rest, JSON. Written as a whole (temporary file, fsync, rename, fsync of the
-//! folder), so a record is the old one or the new one. One that does not verify is no record.
+//! Three lines of text: what it is, the BLAKE3 of the rest, JSON. Written as a whole (temporary file, fsync, rename; then the store
+//! makes the names of `staging/` durable), so a record is the old one or the new one. One that does not verify is no record.
 
 use std::fs;
 use std::io::{self, Write};
@@ -15,7 +15,7 @@ const TITLE: &str = "vaultfs staged record 1";
 /// A path of 4,096 bytes, escaped, and room to spare.
 const MAX_RECORD_BYTES: u64 = 256 * 1024;
 
-/// Writes a record durably.
+/// Writes a record durably, but for its name.
 pub(super) fn write(folder: &Path, path: &Path, record: &StagedRecord) -> Result<()> {
     let bytes = encode(record).context(STAGED, "write", path)?;
     let mut temporary = temporary_in(folder).context(STAGED, "create", folder)?;
@@ -23,7 +23,7 @@ pub(super) fn write(folder: &Path, path: &Path, record: &StagedRecord) -> Result
     durable::sync_all(temporary.as_file()).context(STAGED, "sync", path)?;
     failpoint::reach("record-written");
     temporary.persist(path).map_err(|error| error.error).context(STAGED, "rename", path)?;
-    durable::sync_directory(folder).context(STAGED, "sync", folder)
+    Ok(())
 }
 
 /// Reads a record; `None` if there is none or it does not verify.

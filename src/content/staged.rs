@@ -34,7 +34,6 @@ pub struct StagedFile {
     /// Changed under the exclusive lock only.
     pub(super) size: AtomicU64,
     suspect: AtomicBool,
-    names_durable: AtomicBool,
 }
 
 pub(super) struct State {
@@ -64,6 +63,7 @@ impl StagedFile {
         };
         failpoint::reach("stage-map-written");
         let created = files::create_new(&data_path).and_then(|data| data.set_len(size).map(|()| data));
+        core.staging_names_changed();
         match created {
             Ok(data) => Ok(Self::with_parts(core, id, data, overlay, size, false)),
             Err(error) => {
@@ -114,7 +114,6 @@ impl StagedFile {
             generation: AtomicU64::new(0),
             size: AtomicU64::new(size),
             suspect: AtomicBool::new(false),
-            names_durable: AtomicBool::new(false),
         }
     }
 
@@ -240,9 +239,8 @@ impl StagedFile {
             return Err(ContentError::StagedMissing(self.id));
         }
         record::write(&self.core.dirs.staging, &self.path().with_extension(RECORD), record)?;
-        // The folder was synced with the record's name, and so were the names of data and map.
-        self.names_durable.store(true, Ordering::Release);
-        Ok(())
+        self.core.staging_names_changed();
+        self.core.sync_staging_names()
     }
 
     /// True while a failed fsync makes the bytes suspect: every later `sync` fails until they are cut to nothing and
@@ -278,12 +276,7 @@ impl StagedFile {
         if let Some(map) = map {
             durable::sync_data(&map).context(STAGED, "sync", &map_path)?;
         }
-        if !self.names_durable.load(Ordering::Acquire) {
-            let folder = &self.core.dirs.staging;
-            durable::sync_directory(folder).context(STAGED, "sync", folder)?;
-            self.names_durable.store(true, Ordering::Release);
-        }
-        Ok(())
+        self.core.sync_staging_names()
     }
 
     /// Space for a write. Overwriting what is allocated needs none, so that a full disk does not stop it.
@@ -365,7 +358,8 @@ impl StagedFile {
             temporary.into_file()
         } else {
             let copy = temporary.persist(&path).map_err(|error| error.error).context(STAGED, "rename", &path)?;
-            durable::sync_directory(folder).context(STAGED, "sync", folder)?;
+            self.core.staging_names_changed();
+            self.core.sync_staging_names()?;
             copy
         };
         state.data = Arc::new(copy);

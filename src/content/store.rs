@@ -1,23 +1,23 @@
 //! What every open file of the store shares: folders, clock, the tables of open files, and what is cached. Disk space is in `space`.
 //!
 //! Lock order: a staged file's state, then `evict_turn`, then `scanned`, then a table of open files (rank `Blocks`, held for a look-up only), then a
-//! cached file's state, then `oldest` and `pinned`. No lock is held while a caller of the store waits for a network.
+//! cached file's state, then `oldest`, `pinned` and `staging_names_turn`. No lock is held while a caller of the store waits for a network.
 
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use super::block_index::{BlockIndexFile, Key};
 use super::cached::CachedFile;
-use super::files::{self, CACHED, IoContext, LiveTable, lock};
+use super::files::{self, CACHED, IoContext, LiveTable, STAGED, lock};
 use super::held::HeldBlocks;
 use super::scan;
 use super::space::Space;
 use super::staged::StagedFile;
 use super::{ContentDirs, Result};
 use crate::catalog::Version;
-use crate::sys::process;
+use crate::sys::{durable, process};
 use crate::types::ranked_lock::{Rank, RankedMutex};
 use crate::types::{Clock, StagedId, Timestamp, VaultId};
 
@@ -35,6 +35,10 @@ pub(super) struct StoreCore {
     pub(super) cached: RankedMutex<LiveTable<Key, CachedFile>>,
     pub(super) staged: RankedMutex<LiveTable<StagedId, StagedFile>>,
     pub(super) pinned: Mutex<HashSet<Key>>,
+    /// Names in `staging/` were made that may not be durable.
+    staging_names_changed: AtomicBool,
+    /// One flush of them at a time: whoever waited finds its name already durable.
+    staging_names_turn: Mutex<()>,
     /// One eviction at a time.
     pub(super) evict_turn: Mutex<()>,
     /// Per cached file a tick that none of its blocks is older than. `None` until the first eviction has looked at the disk.
@@ -63,6 +67,9 @@ impl StoreCore {
             cached: RankedMutex::new(Rank::Blocks, LiveTable::new()),
             staged: RankedMutex::new(Rank::Blocks, LiveTable::new()),
             pinned: Mutex::new(HashSet::new()),
+            // The last process may have died before it made them durable.
+            staging_names_changed: AtomicBool::new(true),
+            staging_names_turn: Mutex::new(()),
             evict_turn: Mutex::new(()),
             oldest: Mutex::new(None),
             clock,
@@ -135,6 +142,25 @@ impl StoreCore {
             oldest.remove(&key);
         }
         Ok(())
+    }
+
+    /// A name was made in `staging/`.
+    pub(super) fn staging_names_changed(&self) {
+        self.staging_names_changed.store(true, Ordering::Release);
+    }
+
+    /// Makes every name in `staging/` durable.
+    pub(super) fn sync_staging_names(&self) -> Result<()> {
+        let _one_at_a_time = lock(&self.staging_names_turn);
+        if !self.staging_names_changed.swap(false, Ordering::AcqRel) {
+            return Ok(());
+        }
+        let folder = &self.dirs.staging;
+        let synced = durable::sync_directory(folder).context(STAGED, "sync", folder);
+        if synced.is_err() {
+            self.staging_names_changed();
+        }
+        synced
     }
 
     /// Removes index, then data, of a key.

@@ -261,6 +261,10 @@ impl<P: Provider> Provider for Faulty<P> {
         self.inner.direct_is_current(file, revision)
     }
 
+    fn flush_memory(&self) -> std::io::Result<()> {
+        self.inner.flush_memory()
+    }
+
     async fn space(&self) -> Result<Space> {
         self.call(Operation::Space, self.inner.space()).await
     }

@@ -215,6 +215,10 @@ impl<P: Provider> Provider for Limited<P> {
         self.inner.direct_is_current(file, revision)
     }
 
+    fn flush_memory(&self) -> std::io::Result<()> {
+        self.inner.flush_memory()
+    }
+
     async fn space(&self) -> Result<Space> {
         self.metadata(Operation::Space, self.inner.space()).await
     }

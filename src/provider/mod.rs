@@ -95,6 +95,12 @@ pub trait Provider: Send + Sync + 'static {
     /// True if a file opened by [`Provider::open_direct`] still holds `revision`.
     fn direct_is_current(&self, file: &File, revision: &Revision) -> bool;
 
+    /// Makes durable what the provider itself remembers on this machine, if it does: an id or a revision that it has told must mean
+    /// the same after a power cut. Called before whoever was told makes it durable; waits for the disk.
+    fn flush_memory(&self) -> std::io::Result<()> {
+        Ok(())
+    }
+
     /// Space used and available to this vault.
     async fn space(&self) -> Result<Space>;
 }

@@ -2,9 +2,14 @@
 //! looked up before the provider's changes are read, so that our own work is never taken for somebody else's: no duplicate, no
 //! conflict with ourselves, nothing that was deleted or renamed here meanwhile comes back (promise P22).
 //!
+//! **Invariant:** the provider is never more than one call per node ahead of what a power cut leaves on this disk: an attempt, and with it
+//! everything that was committed before, is durable before its call is made.
+//!
 //! **Invariant:** R never shows what a call of ours has made without S holding it, too: L was so when the call was made, and whatever L
 //! is by now is a later change of L. The answer (`commit`), the feed or a look at a place ([`Engine::take_outcomes`]), and a look after a
 //! crash ([`Engine::settle_attempts`]) may each be the first to tell. The transaction that records the answer ends the attempt.
+
+use std::sync::Arc;
 
 use super::agree::{agree, synced_body, version_of};
 use super::diff::same_name;
@@ -19,8 +24,8 @@ use crate::provider::{EntryBody, ErrorKind, RemoteEntry};
 use crate::types::{NameRules, NodeId, RemoteId};
 
 impl Engine {
-    /// Notes an attempt. Its call must follow.
-    pub(super) fn begin_attempt(
+    /// Notes an attempt, durably. Its call must follow.
+    pub(super) async fn begin_attempt(
         &self,
         node: NodeId,
         over: Option<&RemoteId>,
@@ -30,7 +35,14 @@ impl Engine {
     ) -> Result<Attempt> {
         let attempt = Attempt { node, over: over.cloned(), parent: parent.clone(), name: place.name.clone(), made };
         self.catalog.write(|txn| txn.put_attempt(&attempt))?;
+        self.make_durable().await?;
         Ok(attempt)
+    }
+
+    /// Makes durable what was committed. Calls that are about to be made at the same time share one flush.
+    pub(super) async fn make_durable(&self) -> Result<()> {
+        let catalog = Arc::clone(&self.catalog);
+        Ok(self.off_thread(u64::MAX, move || catalog.sync()).await??)
     }
 
     /// The call is known to have made nothing.

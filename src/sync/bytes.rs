@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use async_trait::async_trait;
+use tokio::runtime::{Handle, RuntimeFlavor};
 
 use super::engine::Engine;
 use super::error::{Result, SyncError};
@@ -23,13 +24,15 @@ const CHUNK_BYTES: u64 = 1024 * 1024;
 const FILL_ATTEMPTS: usize = 3;
 
 impl Engine {
-    /// Runs `work` where it disturbs nobody: large work on a worker thread.
+    /// Runs `work` where it disturbs nobody: large work on a worker thread. A runtime of one thread, as in simulations, does it itself, so
+    /// that the order of events stays its own.
     pub(super) async fn off_thread<T: Send + 'static>(
         &self,
         bytes: u64,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T> {
-        if bytes <= INLINE_BYTES {
+        let is_alone = Handle::current().runtime_flavor() == RuntimeFlavor::CurrentThread;
+        if bytes <= INLINE_BYTES || is_alone {
             return Ok(work());
         }
         Ok(tokio::task::spawn_blocking(work).await?)

@@ -17,7 +17,7 @@ use super::ports::{Hydrate, LocalTree, Selection};
 use crate::catalog::Catalog;
 use crate::content::ContentStore;
 use crate::provider::{Bandwidth, Provider};
-use crate::types::{Clock, NameRules, NodeId, StagedId, Timestamp};
+use crate::types::{Clock, NameRules, NodeId, Timestamp};
 
 /// Settings of one vault's engine.
 #[derive(Clone, Debug)]
@@ -160,8 +160,6 @@ pub(super) struct State {
     pub(super) hurry_until: Timestamp,
     /// What runs.
     pub(super) active: BTreeMap<NodeId, Active>,
-    /// Staged bytes that no row names any more.
-    pub(super) garbage: Vec<StagedId>,
     /// The engine itself failed and tries again.
     pub(super) broken: Option<String>,
     /// The guard keeps these deletions back.
@@ -217,6 +215,9 @@ impl Engine {
     /// Puts an engine together. Nothing runs before [`Engine::run`] or [`Engine::cycle`].
     pub fn new(parts: EngineParts, config: EngineConfig) -> Self {
         let EngineParts { catalog, content, provider, local, hydrate, selection, clock } = parts;
+        // What rows say of the provider is not durable before the provider's own memory of it.
+        let remembers = Arc::clone(&provider);
+        catalog.flush_first(move || remembers.flush_memory());
         let state =
             State { pull_wanted: 1, hinted: 1, replan: true, hurry_until: Timestamp(i64::MIN), ..State::default() };
         Self {

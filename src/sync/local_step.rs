@@ -1,6 +1,8 @@
 //! Steps that change only this machine. They run under the namespace lock, many in one transaction, and prove inside it that their
 //! rows are still those they were planned from.
 
+use std::sync::Arc;
+
 use super::agree::{agree, synced_body, version_of};
 use super::announce::Announce;
 use super::engine::Engine;
@@ -15,9 +17,6 @@ use crate::catalog::{
     Attr, CatalogError, HistoryReason, LocalContent, LocalRow, RemoteBody, RemoteRow, SyncedBody, SyncedRow, Txn,
 };
 use crate::types::{NodeId, NodeKind, StagedId, Timestamp};
-
-/// How many discarded staged files may wait for the catalog to become durable.
-const GARBAGE_BATCH: usize = 128;
 
 /// A local step with what was prepared for it outside the lock.
 pub(super) struct Prepared<'a> {
@@ -58,31 +57,23 @@ impl Engine {
         let frozen = self.local.freeze();
         let mut announce = Announce::new(Some(&*frozen));
         let done = self.catalog.write(|txn| work(txn, &mut announce))?;
-        self.discard_staged(announce.send())?;
+        self.discard_staged(announce.send());
         Ok(done)
     }
 
     /// No row names these bytes any more. They go once that is durable, so that not even a power cut brings back a row without bytes.
-    pub(super) fn discard_staged(&self, garbage: Vec<StagedId>) -> Result<()> {
-        let is_much = {
-            let mut state = self.state();
-            state.garbage.extend(garbage);
-            state.garbage.len() >= GARBAGE_BATCH
-        };
-        if is_much { self.sweep() } else { Ok(()) }
-    }
-
-    /// Makes the catalog durable and discards staged bytes that it no longer names.
-    pub(super) fn sweep(&self) -> Result<()> {
-        let garbage = std::mem::take(&mut self.state().garbage);
+    pub(super) fn discard_staged(&self, garbage: Vec<StagedId>) {
         if garbage.is_empty() {
-            return Ok(());
+            return;
         }
-        self.catalog.sync()?;
-        for id in garbage {
-            self.content.discard(id)?;
-        }
-        Ok(())
+        let content = Arc::clone(&self.content);
+        self.catalog.when_durable(move || {
+            for id in garbage {
+                if let Err(error) = content.discard(id) {
+                    tracing::warn!(%error, %id, "staged bytes that nobody needs are left for the next start");
+                }
+            }
+        });
     }
 
     /// Runs one local step by itself.

@@ -265,7 +265,7 @@ impl Engine {
             let Some(also) = also.take() else { unreachable!("a batch is applied once") };
             Ok::<_, SyncError>((changed, also(txn, &mut announce)?))
         })?;
-        self.discard_staged(announce.send())?;
+        self.discard_staged(announce.send());
         self.report_feed_problems(arrangement.problems);
         Ok(Ok(done))
     }

@@ -50,6 +50,9 @@ pub fn recover(
     opened: &Opened,
 ) -> Result<Recovered> {
     let mut found = Recovered::default();
+    catalog.flush_first(content.names_flush());
+    // What is read below decides which bytes go: it must not be older after a power cut.
+    catalog.sync()?;
     let on_disk: BTreeSet<StagedId> = content.staged_ids()?.into_iter().collect();
     let is_lost = match opened {
         Opened::Rebuilt { .. } => true,
@@ -105,7 +108,7 @@ pub fn recover(
 impl Engine {
     /// Collects staged bytes whose node was deleted or got other content, once nobody has them open any more.
     pub(super) async fn collect(&self) -> Result<()> {
-        self.sweep()?;
+        self.catalog.settle()?;
         for row in self.catalog.read(|view| view.unowned_staged())? {
             let nameless = Nameless::of(row.node);
             match self.content.staged(row.id) {

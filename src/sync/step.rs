@@ -86,7 +86,7 @@ impl Engine {
 
     async fn create_remote_folder(&self, node: NodeId, expected: &Sides, place: &Place) -> Result<Outcome> {
         let Some(parent) = self.parent_rid(place)? else { return Ok(Outcome::Stale) };
-        let attempt = self.begin_attempt(node, None, &parent, place, Made::Folder)?;
+        let attempt = self.begin_attempt(node, None, &parent, place, Made::Folder).await?;
         let made = self.provider.create_folder(&parent, &place.name).await;
         self.made(&attempt, expected, made).await
     }
@@ -96,7 +96,7 @@ impl Engine {
             return Ok(Outcome::Stale);
         };
         let Some(parent) = self.parent_rid(place)? else { return Ok(Outcome::Stale) };
-        let attempt = self.begin_attempt(node, None, &parent, place, Made::Symlink(target.clone()))?;
+        let attempt = self.begin_attempt(node, None, &parent, place, Made::Symlink(target.clone())).await?;
         let made = self.provider.create_symlink(&parent, &place.name, target).await;
         self.made(&attempt, expected, made).await
     }
@@ -132,7 +132,7 @@ impl Engine {
     async fn move_remote(&self, node: NodeId, expected: &Sides, place: Place) -> Result<Outcome> {
         let Some(rid) = expected.remote.as_ref().and_then(|side| side.rid.clone()) else { return Ok(Outcome::Stale) };
         let Some(parent) = self.parent_rid(&place)? else { return Ok(Outcome::Stale) };
-        let attempt = self.begin_attempt(node, Some(&rid), &parent, &place, Made::Moved)?;
+        let attempt = self.begin_attempt(node, Some(&rid), &parent, &place, Made::Moved).await?;
         let answer = self.provider.relocate(&rid, &parent, &place.name).await;
         if answer.as_ref().is_err_and(|error| error.kind != ErrorKind::Ambiguous) {
             self.end_attempt(node)?;
@@ -184,6 +184,8 @@ impl Engine {
                 Checked::Other => return Ok(Outcome::Refreshed),
             }
         }
+        // A deletion needs no note: what it leaves is what L has. But L must still have it after a power cut.
+        self.make_durable().await?;
         match self.provider.delete(&rid, revision).await {
             Ok(()) => self.record_deletion(node, &rid).await,
             Err(error) if matches!(error.kind, ErrorKind::RevisionMismatch | ErrorKind::NotFound) => {

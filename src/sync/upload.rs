@@ -141,7 +141,7 @@ impl Engine {
             Err(error) => return Err(error),
         };
         let target = UploadTarget::Create { parent: parent.clone(), name: place.name.clone() };
-        self.begin_attempt(node, None, &parent, place, ready.made())?;
+        self.begin_attempt(node, None, &parent, place, ready.made()).await?;
         let error = match self.send(node, &ready, target).await? {
             Ok(entry) => return self.record_upload(node, expected, entry, ready.sent(), ready.hash).await,
             Err(error) => error,
@@ -188,7 +188,7 @@ impl Engine {
         let Some(place) = expected.remote.as_ref().map(|side| &side.place) else { return Ok(Outcome::Stale) };
         let Some(parent) = self.parent_rid(place)? else { return Ok(Outcome::Stale) };
         let target = UploadTarget::Replace { id: rid.clone(), expected: revision.clone() };
-        self.begin_attempt(node, Some(&rid), &parent, place, ready.made())?;
+        self.begin_attempt(node, Some(&rid), &parent, place, ready.made()).await?;
         let error = match self.send(node, &ready, target).await? {
             Ok(entry) => return self.record_upload(node, expected, entry, ready.sent(), ready.hash).await,
             Err(error) => error,
@@ -275,6 +275,9 @@ impl Engine {
         if !self.store_hash(node, &file, hash, generation)? {
             return Ok(None);
         }
+        // The provider must not be ahead of this disk: after a power cut its version would meet bytes that were half written.
+        let synced = Arc::clone(&file);
+        self.off_thread(u64::MAX, move || synced.sync()).await??;
         let resume = self.catalog.read(|view| view.staged(file.id()))?.and_then(|row| row.session);
         let source = Source::Staged { file, generation, superseded: AtomicBool::new(false) };
         Ok(Some(Ready { source, hash, modified: row.attr.mtime, resume }))

@@ -1,12 +1,13 @@
 //! Deleting. A deleted file stays usable by those who have it open; its bytes go with the last handle.
 
 use std::ffi::OsStr;
+use std::sync::Arc;
 
 use super::handles::OpenContent;
 use super::identity::Transfer;
 use super::{FsError, Result, VaultFs, arc_file, folder_by_ino};
 use crate::catalog::{LocalContent, LocalRow, Txn};
-use crate::types::{EntryName, InodeNo, NodeId, NodeKind, StagedId};
+use crate::types::{EntryName, InodeNo, NodeKind, StagedId};
 
 impl VaultFs {
     /// Deletes a file, link or special file.
@@ -114,14 +115,18 @@ impl VaultFs {
 
     fn discard_staged_of(&self, row: &LocalRow) {
         if let LocalContent::Staged { staged, .. } = &row.content {
-            self.discard_staged(row.node, *staged);
+            self.discard_staged(*staged);
         }
     }
 
-    /// Failing to drop bytes that nobody refers to loses nothing: the next start collects them.
-    pub(super) fn discard_staged(&self, node: NodeId, staged: StagedId) {
-        if let Err(error) = self.parts.content.discard(staged) {
-            self.parts.sink.problem(node, "delete", &error);
-        }
+    /// Drops bytes that nobody refers to any more, once that is durable: a power cut must not bring back a name without its bytes.
+    /// Failing to drop them loses nothing: the next start collects them.
+    pub(super) fn discard_staged(&self, staged: StagedId) {
+        let content = Arc::clone(&self.parts.content);
+        self.parts.catalog.when_durable(move || {
+            if let Err(error) = content.discard(staged) {
+                tracing::warn!(%error, %staged, "staged bytes of a deleted file are left for the next start");
+            }
+        });
     }
 }

@@ -91,6 +91,18 @@ impl VaultFs {
     }
 
     pub(super) fn write_step(&self, file: &Arc<OpenFile>, offset: u64, bytes: &[u8]) -> Result<Step<u32>> {
+        self.with_room(|| self.write_where_room_is(file, offset, bytes))
+    }
+
+    /// Deleted bytes keep their space until the deletion is durable. Whoever finds no space does not wait for that moment.
+    fn with_room<T>(&self, work: impl Fn() -> Result<T>) -> Result<T> {
+        match work() {
+            Err(FsError::Content(ContentError::NoSpace { .. })) if self.parts.catalog.settle()? => work(),
+            done => done,
+        }
+    }
+
+    fn write_where_room_is(&self, file: &Arc<OpenFile>, offset: u64, bytes: &[u8]) -> Result<Step<u32>> {
         let len = bytes.len() as u64;
         let written = u32::try_from(len).map_err(|_| FsError::TooLarge)?;
         let range = ByteRange::at(offset, len);
@@ -133,7 +145,7 @@ impl VaultFs {
             return done(Err(FsError::TooLarge));
         }
         let file = Arc::clone(&handle.file);
-        let step = move |vfs: &Arc<Self>| vfs.allocate_step(&file, range, how);
+        let step = move |vfs: &Arc<Self>| vfs.with_room(|| vfs.allocate_step(&file, range, how));
         self.with_blocks(Waiter { handle, caller }, step, done);
     }
 
@@ -298,10 +310,8 @@ impl VaultFs {
         let closed = self.open.lock().close(handle)?;
         if closed.last_handle {
             let state = closed.file.read();
-            if let (None, OpenContent::Staged { file: staged, .. }) = (state.node, &state.content)
-                && let Err(error) = self.parts.content.discard(staged.id())
-            {
-                tracing::warn!(%error, staged = %staged.id(), "staged bytes of a deleted file are left for the next start");
+            if let (None, OpenContent::Staged { file: staged, .. }) = (state.node, &state.content) {
+                self.discard_staged(staged.id());
             }
         }
         Some(closed)

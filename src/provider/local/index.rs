@@ -4,8 +4,10 @@
 //! Invariants: one row per entry, found by id, by place and by inode; the root is row [`ROOT`]. `seq` grows with every
 //! reported change, and each start of the program begins a new session far above the last one, so that changes which a
 //! power cut took from the database are reported again under numbers that no reader has seen. Removals keep their number
-//! until pruned; a cursor below the oldest kept one is of no use. Times and inode numbers are stored bit for bit.
+//! until pruned; a cursor below the oldest kept one is of no use. Times and inode numbers are stored bit for bit. What the index lost
+//! in a power cut is never older than what the catalog still knows ([`crate::provider::Provider::flush_memory`]).
 
+use std::fs::{File, OpenOptions};
 use std::path::Path;
 
 use rusqlite::{Connection, OptionalExtension as _, Params, params};
@@ -276,6 +278,14 @@ pub(super) fn connect(path: &Path) -> Result<Connection> {
     connection.pragma_update(None, "synchronous", "NORMAL")?;
     connection.busy_timeout(std::time::Duration::from_secs(5))?;
     Ok(connection)
+}
+
+/// The write-ahead log of an index that is open and was written to. With `synchronous=NORMAL` a flush of it makes every transaction
+/// durable that was committed before. Closing it releases no lock of SQLite: those are on the `-shm` file.
+pub(super) fn open_log(path: &Path) -> std::io::Result<File> {
+    let mut log = path.as_os_str().to_owned();
+    log.push("-wal");
+    OpenOptions::new().read(true).write(true).open(log)
 }
 
 fn is_beyond_repair(error: &rusqlite::Error) -> bool {

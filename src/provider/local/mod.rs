@@ -230,12 +230,16 @@ impl Provider for LocalProvider {
     }
 
     fn open_direct(&self, id: &RemoteId, revision: &Revision) -> Option<File> {
-        let root = self.local.root_at_hand()?;
+        let root = self.local.held_root("open").ok()?;
         self.local.open_current(&root, id, revision).map(|(file, _)| file)
     }
 
     fn direct_is_current(&self, file: &File, revision: &Revision) -> bool {
         self.local.is_current(file, revision)
+    }
+
+    fn flush_memory(&self) -> std::io::Result<()> {
+        self.local.index_log.sync_data()
     }
 
     async fn space(&self) -> Result<Space> {

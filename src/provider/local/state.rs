@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::ffi::OsStr;
+use std::fs::File;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -33,6 +34,8 @@ const FOREIGN_TEMPORARY_AGE: Duration = Duration::from_secs(24 * 60 * 60);
 pub(super) struct Local {
     pub(super) config: LocalConfig,
     index: Mutex<Index>,
+    /// The write-ahead log of the index. Its flush makes every change of the index durable, and waits for no scan.
+    pub(super) index_log: File,
     /// Sees what is committed, also while a scan holds the index.
     reader: Mutex<Connection>,
     held: Mutex<Option<Held>>,
@@ -78,6 +81,8 @@ impl Local {
                 .map_err(|error| io_error(OPERATION, &folder.display().to_string(), error))?;
         }
         let index = Index::open(&config.index).map_err(|error| index_error(OPERATION, error))?;
+        let index_log = index::open_log(&config.index)
+            .map_err(|error| io_error(OPERATION, &config.index.display().to_string(), error))?;
         let reader = index::connect(&config.index).map_err(|error| index_error(OPERATION, error))?;
         let tag = index.epoch().get(..8).unwrap_or_default();
         Ok(Self {
@@ -85,6 +90,7 @@ impl Local {
             dirty: Arc::new(Dirty::new(config.poll_every, config.rescan_every)),
             config,
             index: Mutex::new(index),
+            index_log,
             reader: Mutex::new(reader),
             held: Mutex::new(None),
             skipped: Mutex::default(),
@@ -361,6 +367,6 @@ pub(super) fn expect_revision(
 }
 
 /// The stat of an open file, with the error named.
-pub(super) fn stat_open(file: &std::fs::File, name: &EntryName, operation: &'static str) -> Result<Stat> {
+pub(super) fn stat_open(file: &File, name: &EntryName, operation: &'static str) -> Result<Stat> {
     Stat::of_file(file).map_err(|error| io_error(operation, name.as_str(), error))
 }
