@@ -25,13 +25,14 @@ impl<'d> Evidence<'d> {
     }
 
     fn log(&self, end: u64) -> PathBuf {
-        self.device.path("state").join(format!("life-{end}.log"))
+        self.device.path(&format!("life-{end}.log"))
     }
 
     /// The daemon is dead: what it logged is put aside.
     pub(crate) fn end_run(&mut self) {
         self.ends += 1;
-        fs::rename(self.device.log_file(), self.log(self.ends)).unwrap();
+        fs::copy(self.device.log_file(), self.log(self.ends)).unwrap();
+        fs::remove_file(self.device.log_file()).unwrap();
         if let Some(old) = self.ends.checked_sub(KEPT).filter(|old| *old > 0) {
             fs::remove_file(self.log(old)).unwrap();
         }

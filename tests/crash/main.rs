@@ -1,6 +1,7 @@
-//! `kill -9` of the daemon while an application works on a real mount: nothing that was acknowledged is lost (promises P1 to P3).
+//! `kill -9` of the daemon while an application works on a real mount: nothing that was acknowledged is lost (promises P1 to P3). The
+//! same with a power cut, for what was synced: see `power`.
 //!
-//! `VAULTFS_KILLS` sets the number of kills, `VAULTFS_SEED` the first seed; `scripts/killloop.sh` runs long loops.
+//! `VAULTFS_KILLS` and `VAULTFS_CUTS` set how many, `VAULTFS_SEED` which; `scripts/killloop.sh` runs long loops.
 #![allow(
     clippy::unwrap_used,
     clippy::print_stdout,
@@ -13,10 +14,12 @@
 #[allow(dead_code, reason = "each test binary uses its part of the harness")]
 mod support;
 
+mod disk;
 mod evidence;
+mod power;
 mod workload;
 
-use std::sync::mpsc;
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use rand::rngs::StdRng;
@@ -30,9 +33,18 @@ fn setting(name: &str, default: u64) -> u64 {
     std::env::var(name).ok().map_or(default, |value| value.parse().unwrap_or_else(|_| panic!("{name}={value}")))
 }
 
+/// Kills the daemon in a while.
+fn kill_after(device: &Device, delay: Duration) -> JoinHandle<()> {
+    let processes = device.daemon_processes();
+    std::thread::spawn(move || {
+        std::thread::sleep(delay);
+        processes.into_iter().for_each(support::kill);
+    })
+}
+
 #[test]
 fn nothing_acknowledged_is_lost_by_kills() {
-    let (kills, seed) = (setting("VAULTFS_KILLS", 2), setting("VAULTFS_SEED", 1));
+    let (kills, seed) = (setting("VAULTFS_KILLS", 10), setting("VAULTFS_SEED", 1));
     let device = Device::new("killed");
     let mut evidence = Evidence::gather(&device);
     let remote = device.path("remote");
@@ -40,17 +52,9 @@ fn nothing_acknowledged_is_lost_by_kills() {
     let mut workload = Workload::new(mnt, seed);
     let mut chance = StdRng::seed_from_u64(seed ^ 0x6b69_6c6c);
     for kill in 0..kills {
-        let processes = device.daemon_processes();
-        let (stop, stopped) = mpsc::channel::<()>();
         // How much work is done before the kill is part of the seed; where inside an operation it strikes is up to the machine.
-        let delay = Duration::from_micros(chance.random_range(0..400_000));
-        let killer = std::thread::spawn(move || {
-            let interrupted = stopped.recv_timeout(delay);
-            assert!(interrupted.is_err(), "the workload ended before the kill");
-            processes.into_iter().for_each(support::kill);
-        });
+        let killer = kill_after(&device, Duration::from_micros(chance.random_range(0..400_000)));
         let done = workload.run_until_the_mount_dies();
-        drop(stop);
         killer.join().unwrap();
         device.await_death();
         evidence.end_run();
