@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -17,6 +17,7 @@ use vaultfs::types::{ByteRange, Clock, EntryName, NodeId, NodeKind, StagedId, Va
 
 use crate::filter::SimFilter;
 use crate::parts::{SimHydrate, SimMount};
+use crate::power::log_end;
 use crate::provider::SimProvider;
 
 /// The running parts.
@@ -39,6 +40,8 @@ pub(crate) struct Device<P = SimProvider> {
     quiet: Duration,
     pub(crate) filter: Arc<SimFilter>,
     running: Option<Running>,
+    /// Bytes of the catalog's log that a power cut leaves.
+    durable: Arc<AtomicUsize>,
     /// Decisions of engines that have ended.
     cells: BTreeMap<&'static str, u64>,
 }
@@ -68,6 +71,7 @@ impl<P: Provider> Device<P> {
             quiet,
             filter: Arc::default(),
             running: None,
+            durable: Arc::default(),
             cells: BTreeMap::new(),
         };
         device.start();
@@ -79,6 +83,8 @@ impl<P: Provider> Device<P> {
         let names = self.provider.capabilities().names;
         let clock = Arc::clone(&self.clock);
         let (catalog, opened) = Catalog::open(&state, VAULT, names, Arc::clone(&clock)).unwrap();
+        let (log, durable) = (state.join("catalog.db-wal"), Arc::clone(&self.durable));
+        catalog.flush_first(move || log_end(&log).map(|end| durable.store(end, Ordering::Release)));
         let dirs = ContentDirs {
             blocks: self.folder.path().join("blocks"),
             staging: state.join("staging"),
@@ -137,10 +143,27 @@ impl<P: Provider> Device<P> {
 
     /// The process dies: whatever it was doing, it no longer does.
     pub(crate) async fn crash(&mut self) {
+        self.halt().await;
+        self.running = None;
+    }
+
+    /// The power goes: the process dies, and its disk forgets what the catalog has not made durable.
+    pub(crate) async fn cut_power(&mut self) {
+        self.halt().await;
+        let [database, log] = ["catalog.db", "catalog.db-wal"].map(|name| self.folder.path().join("state").join(name));
+        let (kept, mut kept_log) = (std::fs::read(&database).unwrap(), std::fs::read(&log).unwrap());
+        kept_log.truncate(self.durable.load(Ordering::Acquire));
+        // The last connection moves the log into the database when it closes, as no power cut would.
+        self.running = None;
+        std::fs::write(database, kept).unwrap();
+        std::fs::write(log, kept_log).unwrap();
+    }
+
+    async fn halt(&mut self) {
         self.cells = self.cells();
-        let running = self.running.take().unwrap();
+        let running = self.running.as_mut().unwrap();
         running.task.abort();
-        match running.task.await {
+        match (&mut running.task).await {
             Ok(()) => {}
             Err(error) if error.is_cancelled() => {}
             Err(error) => std::panic::resume_unwind(error.into_panic()),

@@ -1,6 +1,7 @@
 //! One device, alone with its cloud. A call is stopped at any boundary, before or after its effect; in that moment the user does
-//! something else; then the answer comes, or is lost, or the process is dead. Nobody else is there: what the mount shows must never
-//! change by itself, and in the end the cloud holds exactly that (promises P8 and P22).
+//! something else; then the answer comes, or is lost, or the process is dead, or the power is gone and with it what the catalog had not
+//! made durable. Nobody else is there: what the mount shows from then on must never change by itself, and in the end the cloud holds
+//! exactly that (promises P8 and P22).
 //!
 //! `VAULTFS_KILL_CASES` says how many cases are drawn, `VAULTFS_KILL_SEED` which one first.
 
@@ -60,6 +61,7 @@ enum End {
     Answer,
     Lost,
     Killed,
+    PowerCut,
 }
 
 #[derive(Clone, Debug)]
@@ -81,7 +83,7 @@ struct Case {
 impl Case {
     fn of(seed: u64) -> Self {
         let mut random = StdRng::seed_from_u64(seed);
-        let end = [End::Answer, End::Lost, End::Killed, End::Killed][random.random_range(0..4)];
+        let end = [End::Answer, End::Lost, End::Killed, End::PowerCut][random.random_range(0..4)];
         Self {
             manner: if random.random_bool(0.6) { Manner::Dropbox } else { Manner::Icloud },
             boundary: random.random_range(0..BOUNDARIES),
@@ -89,7 +91,7 @@ impl Case {
             feed_first: random.random_bool(0.4),
             deed: DEEDS[random.random_range(0..DEEDS.len())],
             is_about_it: random.random_bool(0.7),
-            is_late: end == End::Killed && random.random_bool(0.3),
+            is_late: matches!(end, End::Killed | End::PowerCut) && random.random_bool(0.3),
             choice: random.random(),
         }
     }
@@ -219,6 +221,10 @@ async fn run(case: &Case) -> bool {
         End::Lost => device.provider.release(Release::Lose),
         End::Killed => {
             device.crash().await;
+            device.start();
+        }
+        End::PowerCut => {
+            device.cut_power().await;
             device.start();
         }
     }

@@ -24,6 +24,7 @@ mod happy;
 mod kills;
 mod oracle;
 mod parts;
+mod power;
 mod provider;
 mod seeds;
 mod spread;
