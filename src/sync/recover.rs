@@ -4,7 +4,8 @@
 //!   process died is kept.
 //! - Bytes that no row names go to history if their record says that they were synced to disk, otherwise they are garbage.
 //! - A row whose bytes are missing is a loss that must never happen: it is shown as a conflict, and the node gets back the last version
-//!   that the provider has had. The same goes for bytes that are damaged so that nobody can say which they are; those are put aside.
+//!   that the provider has had, or, as an empty file, its name. The same goes for bytes that are damaged so that nobody can say which
+//!   they are; those are put aside.
 //! - A record that is damaged is a promise all the same: its bytes go to history without a name. So do, after the catalog was lost, bytes
 //!   without a record, since nobody can say any more what they were.
 //! - After the catalog was lost, bytes wait until everything was listed, and are then attached by their records ([`super::rebuild`]).
@@ -72,7 +73,11 @@ pub fn recover(
         match local {
             Some(local) if is_content_of(&local, row.id) => {
                 if !on_disk.contains(&row.id) {
-                    catalog.write(|txn| lost(txn, rules, device, &row, Loss::of_missing(found.rebuilding)))?;
+                    let loss = Loss::of_missing(found.rebuilding);
+                    if loss == Loss::Missing && catalog.read(|view| view.synced(row.node))?.is_none() {
+                        content.stage(row.id, None)?;
+                    }
+                    catalog.write(|txn| lost(txn, rules, device, &row, loss))?;
                     found.lost += 1;
                 } else if is_damaged(content, row.id)? {
                     // Aside first: the row is what finds them.
@@ -335,7 +340,8 @@ impl Loss {
     }
 }
 
-/// A row whose bytes are gone: the node gets back the last version that the provider has had.
+/// A row whose bytes are gone: the node gets back the last version that the provider has had. One that it never had stays as the empty
+/// file that was staged for it, unless the catalog is a backup or the bytes were put aside.
 fn lost(
     txn: &Txn<'_>,
     rules: &NameRules,
@@ -357,6 +363,13 @@ fn lost(
         Some(SyncedBody::File(version)) => {
             local.attr.size = version.size;
             txn.set_local_content(row.node, &LocalContent::Clean(version), &local.attr)?;
+        }
+        // Made right before a power cut, and never synced: the name stays, as names that were made after it do, and the file is empty.
+        None if loss == Loss::Missing => {
+            local.attr.size = 0;
+            txn.set_local_attr(row.node, &local.attr)?;
+            txn.touch(row.node)?;
+            return txn.put_staged(&StagedRow { size: 0, hashed: None, session: None, ..row.clone() });
         }
         Some(SyncedBody::Folder | SyncedBody::Symlink { .. }) | None => txn.remove_local(row.node)?,
     }

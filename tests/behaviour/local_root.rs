@@ -8,7 +8,7 @@ use vaultfs::provider::local::{LocalConfig, LocalProvider, MarkerPolicy, SkipRea
 use vaultfs::provider::{ErrorKind, Provider};
 use vaultfs::types::VaultId;
 
-use crate::harness::{Mirror, World, create, kind_of, name, root};
+use crate::harness::{Mirror, World, create, kind_of, name, revision, root};
 use crate::local_world::{Folder, LocalWorld, Plain, new_disk};
 
 const MARKER: &str = ".vaultfs-root";
@@ -54,6 +54,16 @@ async fn a_missing_folder_removes_nothing() {
     fs::remove_dir(&config.root).unwrap();
     fs::rename(&away, &config.root).unwrap();
     assert_eq!(mirror.pull(&provider).await, []);
+}
+
+/// A vault that is offline from the start asks its provider for nothing else.
+#[tokio::test]
+async fn files_can_be_opened_before_anything_is_asked() {
+    let (_disk, config, provider, mirror) = vault_with_files().await;
+    drop(provider);
+    let again = LocalProvider::open(config).unwrap();
+    let file = mirror.entries.values().find(|entry| entry.name == name("file")).unwrap();
+    assert!(again.open_direct(&file.id, &revision(file)).is_some());
 }
 
 #[tokio::test]

@@ -260,7 +260,7 @@ fn count_another_boot(state: &Path) {
 
 #[test]
 fn a_power_cut_takes_nothing_that_was_synced() {
-    let (cuts, seed) = (setting("VAULTFS_CUTS", 4), setting("VAULTFS_SEED", 1));
+    let (cuts, seed) = (setting("VAULTFS_CUTS", 3), setting("VAULTFS_SEED", 1));
     let mut random = StdRng::seed_from_u64(seed ^ 0x70_6f77);
     let device = Device::new("forgetful");
     let mut disk = Disk::mount(&device.path("state"));
