@@ -313,6 +313,11 @@ impl Cloud {
         tree
     }
 
+    /// Every file, and which version of it is the newest.
+    pub(crate) fn versions(&self) -> BTreeSet<(RemoteId, Revision)> {
+        self.entries.values().filter_map(|entry| Some((entry.id.clone(), entry.revision.clone()?))).collect()
+    }
+
     /// What every entry of the cloud must satisfy.
     pub(crate) fn check(&self) {
         let mut places = BTreeSet::new();

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use unicode_normalization::UnicodeNormalization;
+use vaultfs::catalog::{LocalContent, LocalRow};
 use vaultfs::sync::VaultState;
 
 use crate::world::World;
@@ -48,10 +49,19 @@ impl World {
         }
     }
 
+    /// Every device has heard of everything: a change that another device made last may not have been told yet.
     fn is_same_everywhere(&self) -> bool {
         let cloud: BTreeSet<String> = self.cloud().tree().keys().map(|path| path.nfc().collect()).collect();
+        let versions = self.cloud().versions();
+        let is_newest = |row: &LocalRow| match &row.content {
+            LocalContent::Clean(version) => versions.contains(&(version.rid.clone(), version.revision.clone())),
+            LocalContent::None | LocalContent::Symlink(_) => true,
+            LocalContent::Staged { .. } => false,
+        };
         self.devices.iter().all(|device| {
-            device.rows().keys().map(|path| path.nfc().collect::<String>()).collect::<BTreeSet<_>>() == cloud
+            let rows = device.rows();
+            rows.keys().map(|path| path.nfc().collect::<String>()).collect::<BTreeSet<_>>() == cloud
+                && rows.values().all(is_newest)
         })
     }
 
