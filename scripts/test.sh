@@ -2,11 +2,12 @@
 # Sets up what is missing and runs every check of a change: lints, all tests (generated cases, simulated clouds, real mounts and
 # kills among them), and the public file system suites.
 #
-#   scripts/test.sh             lint unit macos conformance
-#   scripts/test.sh STAGE ...   only these; also: clients simulate kill
+#   scripts/test.sh             lint unit simulate kill conformance macos
+#   scripts/test.sh STAGE ...   only these; also: clients
 #
 # macos compiles and lints for the Apple targets; the first time it downloads a compiler for them (140 MB) and builds for some
-# minutes. It needs Debian 12 on x86-64 and is passed over elsewhere. The further stages are longer runs.
+# minutes. It needs Debian 12 on x86-64 and is passed over elsewhere. simulate and kill are longer runs of tests that unit has, too;
+# scripts/simulate.sh and scripts/killloop.sh make runs of any length.
 . "$(dirname "$0")/lib.sh"
 
 stage_lint() {
@@ -34,7 +35,7 @@ stage_macos() {
 }
 stage_simulate() {
   scripts/simulate.sh planner --cases 50000
-  scripts/simulate.sh engine --seeds 150
+  scripts/simulate.sh engine --seeds 500
 }
 stage_conformance() { need_fuse; scripts/conformance.sh; }
 # Third-party programs against the simulator.
@@ -43,7 +44,7 @@ stage_kill() { need_fuse; scripts/killloop.sh 30; }
 
 need_build
 stages=("$@")
-[ ${#stages[@]} -gt 0 ] || stages=(lint unit macos conformance)
+[ ${#stages[@]} -gt 0 ] || stages=(lint unit simulate kill conformance macos)
 for stage in "${stages[@]}"; do
   declare -F "stage_$stage" >/dev/null || die "unknown stage: $stage" "one of: lint unit clients macos simulate conformance kill"
   started=$SECONDS
