@@ -52,7 +52,8 @@ impl EntryBody {
 /// One observation of a change feed.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Change {
-    /// The entry is now like this: created, edited, renamed or moved.
+    /// The entry is now like this: created, edited, renamed or moved. Whatever else had its place before the batch has it no longer,
+    /// told or not.
     Upsert(RemoteEntry),
     /// The entry with this id is gone, with everything below it.
     Removed(RemoteId),

@@ -9,13 +9,16 @@
 
 mod auth;
 mod capabilities;
+pub mod dropbox;
 mod entry;
 mod error;
 mod fault_control;
 mod faulty;
+pub mod http;
 mod limit;
 pub mod local;
 mod rate;
+mod retry;
 
 use std::fs::File;
 use std::time::Duration;
@@ -64,7 +67,7 @@ pub trait Provider: Send + Sync + 'static {
     async fn find(&self, parent: &RemoteId, name: &EntryName) -> Result<Option<RemoteEntry>>;
 
     /// Bytes `range` of one version of a file. Exactly `range.len()` bytes, or an error; never bytes of another revision
-    /// ([`ErrorKind::RevisionGone`] instead). Ranges beyond the size are [`ErrorKind::Invalid`].
+    /// ([`ErrorKind::RevisionGone`] instead). A provider that still has a version that was replaced may serve it. Ranges beyond the size are [`ErrorKind::Invalid`].
     async fn read(&self, id: &RemoteId, revision: &Revision, range: ByteRange) -> Result<Bytes>;
 
     /// Creates a folder. [`ErrorKind::Exists`] if the name is taken, by a folder too.

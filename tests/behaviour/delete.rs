@@ -39,7 +39,7 @@ pub(crate) async fn a_folder_with_entries<W: World>() {
     let world = W::fresh().await;
     let provider = world.provider();
     let folder = provider.create_folder(&root(provider).await, &name("folder")).await.unwrap();
-    world.web().write("folder/.DS_Store", b"unseen").await;
+    world.web().write("folder/.~lock.song#", b"unseen").await;
     let before = world.web().truth().await;
     assert_eq!(kind_of(provider.delete(&folder.id, None).await), ErrorKind::NotEmpty);
     assert_unchanged(&world, &before).await;

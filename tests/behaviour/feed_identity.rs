@@ -45,13 +45,21 @@ pub(crate) async fn moved_folders_keep_all_ids<W: World>() {
     let mut mirror = settled(&world).await;
     let before = ids(&world, &mirror).await;
     world.web().rename("from", "to/moved").await;
+    let known = mirror.entries.clone();
     let told = mirror.converge(&world).await;
     let after = ids(&world, &mirror).await;
     assert_eq!(before["from"], after["to/moved"]);
     for number in 0..COUNT {
         assert_eq!(before[&format!("from/inner/{number}")], after[&format!("to/moved/inner/{number}")]);
     }
-    assert!(told.len() <= 4, "a move of one folder was told as {} changes", told.len());
+    // A feed may repeat what is below, and say where things no longer are; what it says must not make them anything new.
+    let is_news = |change: &&Change| match change {
+        Change::Upsert(entry) => known.get(&entry.id) != Some(entry),
+        Change::Removed(_) => true,
+        Change::RemovedAt { .. } => false,
+    };
+    let news: Vec<&Change> = told.iter().filter(is_news).collect();
+    assert!(news.len() <= 4, "a move of one folder was told as {} changes", news.len());
 }
 
 pub(crate) async fn swapped_names_keep_their_ids<W: World>() {
@@ -160,7 +168,7 @@ pub(crate) async fn moves_while_the_provider_is_down<W: World>() {
     for (old, new) in [("a/deep", "b/deeper"), ("a/deep/file", "a/file"), ("top", "b/deeper/bottom"), ("a", "a")] {
         assert_eq!(before[old], after[new], "{old} is now {new}");
     }
-    assert!(told.iter().all(|change| matches!(change, Change::Upsert(_))), "a move is no removal: {told:?}");
+    assert!(!told.iter().any(|change| matches!(change, Change::Removed(_))), "a move is no removal: {told:?}");
 }
 
 pub(crate) async fn a_replaced_folder_keeps_what_is_in_it<W: World>() {

@@ -92,6 +92,7 @@ impl Mirror {
             }
             told.extend(page.changes);
             if !page.has_more {
+                self.evict(&told);
                 return told;
             }
         }
@@ -109,6 +110,21 @@ impl Mirror {
                 if let Some(id) = gone.map(|entry| entry.id.clone()) {
                     self.remove(&id);
                 }
+            }
+        }
+    }
+
+    /// What had the place of an entry that was told is no longer there, told or not.
+    fn evict(&mut self, told: &[Change]) {
+        for change in told {
+            let Change::Upsert(RemoteEntry { id, .. }) = change else { continue };
+            let Some((parent, name)) = self.entries.get(id).map(|entry| (entry.parent.clone(), entry.name.clone()))
+            else {
+                continue;
+            };
+            let at_place = |other: &&RemoteEntry| other.id != *id && other.parent == parent && other.name == name;
+            for former in self.entries.values().filter(at_place).map(|other| other.id.clone()).collect::<Vec<_>>() {
+                self.remove(&former);
             }
         }
     }

@@ -10,6 +10,8 @@ mod changes;
 mod create;
 mod delete;
 mod direct;
+mod dropbox_matrix;
+mod dropbox_world;
 mod errors;
 mod faulty;
 mod feed_identity;
@@ -43,7 +45,7 @@ macro_rules! behaviour {
                 case_renames_are_told, moves_while_the_provider_is_down, a_replaced_folder_keeps_what_is_in_it;
             wait: an_edit_of_others_wakes, a_quiet_wait_ends, a_wait_with_something_to_tell_ends_at_once;
             lookup: stat_tells_the_present, stat_of_nothing, find_tells_the_present, find_below_nothing;
-            read: whole_and_parts, beyond_the_end, an_old_revision_is_gone, a_deleted_file, a_large_file_in_parallel;
+            read: whole_and_parts, beyond_the_end, an_old_revision_is_gone_or_itself, a_deleted_file, a_large_file_in_parallel;
             create: a_folder, a_folder_that_exists, a_folder_below_nothing, a_link, a_link_where_something_is;
             upload: a_new_file, an_empty_file, a_large_file_with_progress, a_name_that_is_taken, below_nothing,
                 the_next_version, a_stale_revision_is_refused, a_version_of_nothing, a_wrong_hash_is_refused,
@@ -75,3 +77,6 @@ behaviour!(local, crate::local_world::LocalWorld<crate::local_world::Plain>);
 behaviour!(local_faulty, crate::local_world::LocalWorld<crate::local_world::NoFaults>);
 behaviour!(local_limited, crate::local_world::LocalWorld<crate::local_world::Bounded>);
 behaviour!(local_indirect, crate::local_world::LocalWorld<crate::local_world::Indirect>);
+behaviour!(dropbox, crate::dropbox_world::DropboxWorld<crate::dropbox_world::InFolder>);
+behaviour!(dropbox_whole, crate::dropbox_world::DropboxWorld<crate::dropbox_world::Everything>);
+behaviour!(dropbox_parts, crate::dropbox_world::DropboxWorld<crate::dropbox_world::InParts>);

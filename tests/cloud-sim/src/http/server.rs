@@ -257,16 +257,22 @@ async fn drain(request: &mut Request) -> Result<(), Dropped> {
     Ok(())
 }
 
-/// 1 GiB of spaces, compressed.
+/// 1 GiB of spaces, compressed: one stretch of 1 MiB, which ends on a whole byte and refers to nothing before it, over and over.
 fn bomb() -> Vec<u8> {
-    use std::io::Write as _;
-    static SPACES: [u8; 1024 * 1024] = [b' '; 1024 * 1024];
-    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
-    for _ in 0..1024 {
-        // Writing to memory does not fail.
-        encoder.write_all(&SPACES).ok();
-    }
-    encoder.finish().unwrap_or_default()
+    const STRETCHES: usize = 1024;
+    const HEAD: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255];
+    const LAST_STRETCH: [u8; 2] = [3, 0];
+    let spaces = vec![b' '; 1024 * 1024];
+    let mut stretch = Vec::with_capacity(64 * 1024);
+    let mut compress = flate2::Compress::new(flate2::Compression::best(), false);
+    // There is more room than it needs.
+    compress.compress_vec(&spaces, &mut stretch, flate2::FlushCompress::Full).ok();
+    let mut one = flate2::Crc::new();
+    one.update(&spaces);
+    let mut all = flate2::Crc::new();
+    (0..STRETCHES).for_each(|_| all.combine(&one));
+    let length = u32::try_from(STRETCHES * spaces.len()).unwrap_or_default();
+    [&HEAD[..], &stretch.repeat(STRETCHES), &LAST_STRETCH, &all.sum().to_le_bytes(), &length.to_le_bytes()].concat()
 }
 
 impl Special {

@@ -96,6 +96,8 @@ async fn pages_html_redirects_and_unknown_fields_are_sent() {
     sim.faults().next("files/list_folder", Fault::CompressionBomb);
     let bomb = ask().await;
     assert!(bomb.header("content-encoding") == "gzip" && bomb.body.len() < 2_000_000);
+    let mut whole = flate2::read::GzDecoder::new(&bomb.body[..]);
+    assert_eq!(std::io::copy(&mut whole, &mut std::io::sink()).unwrap(), 1 << 30);
 }
 
 #[tokio::test]

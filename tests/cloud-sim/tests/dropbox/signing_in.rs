@@ -19,7 +19,7 @@ fn challenge() -> String {
 
 /// What the page answers.
 async fn page(sim: &DropboxSim, parameters: &[(&str, &str)]) -> Answer {
-    let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
+    let http = crate::client::http();
     send(http.get(format!("{}/oauth2/authorize", sim.base_url())).query(parameters)).await
 }
 

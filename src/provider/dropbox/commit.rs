@@ -1,0 +1,182 @@
+//! Changes of the account's tree take their turn: the service locks a namespace for each, and answers those that meet with *too many
+//! write operations*. Bytes travel in parallel; what is complete waits here, and whoever gets the turn commits all that waits in one
+//! call.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use serde_json::Value;
+use tokio::sync::{MutexGuard, oneshot};
+use tokio::time::Instant;
+
+use super::api::{Call, CallError};
+use super::refusal::Refusal;
+use super::state::Shared;
+use super::wire::{BatchOutcomes, FileMetadata, FinishBatch, SessionFinish};
+use crate::provider::retry::Attempts;
+use crate::provider::{ErrorKind, ProviderError};
+
+const UPLOAD: &str = "upload";
+
+/// Most files of one commit.
+const MAX_BATCH: usize = 1000;
+/// How often the entries of a batch that met other changes are tried again.
+const ATTEMPTS: u32 = 5;
+/// How long that may take.
+const PATIENCE: std::time::Duration = std::time::Duration::from_secs(25);
+
+type Outcome = Result<FileMetadata, CallError>;
+
+/// An upload that is complete.
+struct Waiting {
+    finish: SessionFinish,
+    subject: String,
+    outcome: oneshot::Sender<Outcome>,
+}
+
+/// The turn, and what waits for it.
+#[derive(Default)]
+pub(super) struct Commits {
+    turn: tokio::sync::Mutex<()>,
+    waiting: Mutex<Vec<Waiting>>,
+}
+
+impl Commits {
+    /// The turn to change the tree.
+    pub(super) async fn turn(&self) -> MutexGuard<'_, ()> {
+        self.turn.lock().await
+    }
+
+    /// The turn, if nobody has it.
+    pub(super) fn turn_now(&self) -> Option<MutexGuard<'_, ()>> {
+        self.turn.try_lock().ok()
+    }
+
+    fn take(&self) -> Vec<Waiting> {
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        // Whoever was cancelled meanwhile wants nothing any more.
+        waiting.retain(|one| !one.outcome.is_closed());
+        let count = waiting.len().min(MAX_BATCH);
+        waiting.drain(..count).collect()
+    }
+}
+
+impl Shared {
+    /// Makes a complete upload session a file, together with all that wait for the same.
+    pub(super) async fn commit(self: &Arc<Self>, finish: SessionFinish, subject: &str) -> Outcome {
+        let (sender, outcome) = oneshot::channel();
+        let waiting = Waiting { finish, subject: subject.to_owned(), outcome: sender };
+        self.commits.waiting.lock().unwrap_or_else(PoisonError::into_inner).push(waiting);
+        let shared = Arc::clone(self);
+        // A batch belongs to nobody: it goes on if the one whose turn it was is cancelled.
+        tokio::spawn(async move {
+            let _turn = shared.commits.turn().await;
+            let batch = shared.commits.take();
+            if !batch.is_empty() {
+                shared.commit_all(batch).await;
+            }
+        });
+        outcome.await.unwrap_or_else(|_| {
+            let text = format!("{subject}: the commit was cut off");
+            Err(CallError::Failed(ProviderError::new(ErrorKind::Ambiguous, UPLOAD, text)))
+        })
+    }
+
+    async fn commit_all(&self, mut batch: Vec<Waiting>) {
+        let mut attempts = Attempts::new(ATTEMPTS, Instant::now() + PATIENCE);
+        loop {
+            let busy = self.commit_once(batch).await;
+            if busy.is_empty() {
+                return;
+            }
+            match attempts.pause(None) {
+                Some(pause) => tokio::time::sleep(pause).await,
+                None => {
+                    for one in busy {
+                        let text = format!("{}: Dropbox is busy with other changes", one.subject);
+                        one.answer(Err(CallError::Failed(ProviderError::new(ErrorKind::Busy, UPLOAD, text))));
+                    }
+                    return;
+                }
+            }
+            batch = busy;
+        }
+    }
+
+    /// One call; returns what met other changes and may be tried again.
+    async fn commit_once(&self, batch: Vec<Waiting>) -> Vec<Waiting> {
+        let entries: Vec<SessionFinish> = batch.iter().map(|one| one.finish.clone()).collect();
+        let subject = match batch.as_slice() {
+            [one] => one.subject.clone(),
+            many => format!("{} files", many.len()),
+        };
+        let call = Call::write(UPLOAD, &subject);
+        let argument = FinishBatch { entries: &entries };
+        let answer = self.api.rpc("files/upload_session/finish_batch_v2", &call, &argument).await;
+        let outcomes: BatchOutcomes = match answer {
+            Ok(outcomes) => outcomes,
+            Err(error) => {
+                let error = error.into_error(&call);
+                for one in batch {
+                    let mut own = ProviderError::new(error.kind, UPLOAD, error.message.clone());
+                    own.retry_after = error.retry_after;
+                    one.answer(Err(CallError::Failed(own)));
+                }
+                return Vec::new();
+            }
+        };
+        let mut busy = Vec::new();
+        let mut outcomes = outcomes.entries.into_iter();
+        for one in batch {
+            match outcomes.next().map_or_else(|| Err(unknown(&one.subject)), |value| outcome(&one.subject, value)) {
+                Err(error) if error.has("too_many_write_operations") => busy.push(one),
+                outcome => one.answer(outcome),
+            }
+        }
+        busy
+    }
+}
+
+impl Waiting {
+    fn answer(self, outcome: Outcome) {
+        if self.outcome.send(outcome).is_err() {
+            tracing::debug!("a file was committed that nobody waits for any more");
+        }
+    }
+}
+
+fn unknown(subject: &str) -> CallError {
+    let text = format!("{subject}: Dropbox did not say what became of it");
+    CallError::Failed(ProviderError::new(ErrorKind::Ambiguous, UPLOAD, text))
+}
+
+/// One entry of a batch's answer.
+fn outcome(subject: &str, value: Value) -> Outcome {
+    match value.get(".tag").and_then(Value::as_str) {
+        Some("success") => serde_json::from_value(value).map_err(|_| unknown(subject)),
+        Some("failure") => {
+            let refusal = value.get("failure").and_then(Refusal::of_union);
+            Err(refusal.map_or_else(|| unknown(subject), CallError::Refused))
+        }
+        Some(_) | None => Err(unknown(subject)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn every_entry_of_a_batch_has_its_own_outcome() {
+        let stored = json!({".tag": "success", "name": "a", "id": "id:a", "rev": "1", "size": 3, "path_lower": "/a"});
+        assert_eq!(outcome("a", stored).unwrap().id, "id:a");
+        let refused = json!({".tag": "failure", "failure": {".tag": "path", "path": {".tag": "conflict",
+            "conflict": {".tag": "file"}}}});
+        assert!(outcome("a", refused).unwrap_err().has("conflict"));
+        for strange in [json!({".tag": "maybe"}), json!({".tag": "success"}), json!({".tag": "failure"}), json!(null)] {
+            let CallError::Failed(error) = outcome("a", strange).unwrap_err() else { panic!("refused") };
+            assert_eq!(error.kind, ErrorKind::Ambiguous);
+        }
+    }
+}
