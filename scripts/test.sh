@@ -18,6 +18,9 @@ stage_lint() {
 
 stage_unit() {
   need_fuse
+  # A session with a real key store, for the tests of signing in; they start it themselves.
+  need dbus-daemon dbus dbus-send dbus-bin gnome-keyring-daemon gnome-keyring secret-tool libsecret-tools \
+    desktop-file-validate desktop-file-utils
   if cargo nextest --version >/dev/null 2>&1; then
     cargo nextest run --workspace
   else

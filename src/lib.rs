@@ -18,6 +18,8 @@ pub mod catalog;
 pub mod content;
 pub mod vaults;
 
+pub mod accounts;
+
 pub mod fetch;
 pub mod sync;
 pub mod vfs;

@@ -1,11 +1,13 @@
 //! The flag table: parser, help, man pages and completions all come from here. The forms are fixed; scripts rely on them.
 
+mod account;
 mod vault;
 
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+pub use account::{AccountArg, AccountCommand, CloudArg, ConnectArgs, RedirectArg};
 pub use vault::{LayoutArg, LinkArgs, ProviderArg, VaultCommand};
 
 /// Mounts vaults (local folders, Dropbox, iCloud) as ordinary folders.
@@ -48,6 +50,23 @@ pub enum Command {
     Vault {
         #[command(subcommand)]
         command: VaultCommand,
+    },
+    /// Sign in to a cloud
+    Connect(ConnectArgs),
+    /// Sign out of a cloud; files and unsent changes of its vaults stay
+    Disconnect(AccountArg),
+    /// Accounts of clouds: which there are, how they stand
+    Account {
+        #[command(subcommand)]
+        command: Option<AccountCommand>,
+    },
+    /// See whether an account works: key store, sign-in, server, clock
+    TestConnection(AccountArg),
+    /// End a sign-in with the address that a browser has followed
+    #[command(hide = true)]
+    SignInRedirect {
+        /// com.krondor.muze://oauth?…
+        address: String,
     },
     /// Mount a vault, or all vaults as folders of one folder
     #[command(

@@ -4,6 +4,7 @@
 //! `commands`; the flag table is [`args`], the only place that prints is [`output`].
 
 pub mod args;
+mod browser;
 mod commands;
 mod context;
 pub mod error;

@@ -105,6 +105,11 @@ impl Output {
         self.complain(&format!("{}\n", text.as_ref()));
     }
 
+    /// A question that is answered on the same line.
+    pub fn prompt(self, text: &str) {
+        self.complain(&printable(text));
+    }
+
     /// A failure: `error:`, `cause:`, `hint:`; with `--json` the same object that the control API answers.
     pub fn problem(self, problem: &Problem) {
         if self.json {

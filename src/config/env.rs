@@ -29,6 +29,16 @@ pub const VAULTFS_CACHE_DIR: &str = "VAULTFS_CACHE_DIR";
 pub const VAULTFS_RUNTIME_DIR: &str = "VAULTFS_RUNTIME_DIR";
 /// Folder of temporary files.
 pub const TMPDIR: &str = "TMPDIR";
+/// The session bus, by which the key store is reached.
+pub const DBUS_SESSION_BUS_ADDRESS: &str = "DBUS_SESSION_BUS_ADDRESS";
+/// Secrets that the service manager hands over.
+pub const CREDENTIALS_DIRECTORY: &str = "CREDENTIALS_DIRECTORY";
+/// The browser.
+pub const BROWSER: &str = "BROWSER";
+/// A screen of X11.
+pub const DISPLAY: &str = "DISPLAY";
+/// A screen of Wayland.
+pub const WAYLAND_DISPLAY: &str = "WAYLAND_DISPLAY";
 /// No colour.
 pub const NO_COLOR: &str = "NO_COLOR";
 
@@ -56,6 +66,20 @@ pub const VARIABLES: &[Variable] = &[
     Variable { name: VAULTFS_CACHE_DIR, meaning: "the cache folder itself, instead of $XDG_CACHE_HOME/vaultfs" },
     Variable { name: VAULTFS_RUNTIME_DIR, meaning: "the socket's folder itself, instead of $XDG_RUNTIME_DIR/vaultfs" },
     Variable { name: TMPDIR, meaning: "where the socket's folder goes if there is no runtime folder; default /tmp" },
+    Variable {
+        name: DBUS_SESSION_BUS_ADDRESS,
+        meaning: "the session bus, by which the key store is reached; default $XDG_RUNTIME_DIR/bus",
+    },
+    Variable {
+        name: CREDENTIALS_DIRECTORY,
+        meaning: "set by systemd: vaultfs-secrets-key in it is the key of the file of sign-ins, on machines without a key store",
+    },
+    Variable {
+        name: BROWSER,
+        meaning: "the program that opens addresses for signing in; default: the desktop's own choice",
+    },
+    Variable { name: DISPLAY, meaning: "where neither this nor WAYLAND_DISPLAY is set, signing in is by code" },
+    Variable { name: WAYLAND_DISPLAY, meaning: "see DISPLAY" },
     Variable { name: NO_COLOR, meaning: "if set and not empty: no colours in the output" },
 ];
 

@@ -1,7 +1,7 @@
 //! Where vaultfs keeps what: the XDG folders, the same on every platform.
 //!
 //! ```text
-//! config  config.toml   vaults.json
+//! config  config.toml   vaults.json   accounts.json
 //! state   <vault id>/   catalog.db staging/ history/     precious
 //! cache   <vault id>/   blocks/                          may be deleted while no daemon runs
 //! runtime control.sock
@@ -140,6 +140,27 @@ impl Paths {
     /// The registry of vaults.
     pub fn registry_file(&self) -> PathBuf {
         self.config.join("vaults.json")
+    }
+
+    /// Accounts of clouds; no secrets.
+    pub fn accounts_file(&self) -> PathBuf {
+        self.config.join("accounts.json")
+    }
+
+    /// Encrypted sign-ins, on machines without a key store,
+    pub fn secrets_file(&self) -> PathBuf {
+        self.state.join("secrets.json")
+    }
+
+    /// and their key, in another folder.
+    pub fn secrets_key_file(&self) -> PathBuf {
+        self.config.join("secrets.key")
+    }
+
+    /// The key that the service manager hands over instead, if it does.
+    pub fn secrets_credential(&self, environment: &Environment) -> Option<PathBuf> {
+        let credential = environment.path(env::CREDENTIALS_DIRECTORY)?.join("vaultfs-secrets-key");
+        credential.exists().then_some(credential)
     }
 
     /// Where Muze may keep its registry, likeliest first.

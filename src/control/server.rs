@@ -25,8 +25,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 
 use super::protocol::{
-    API_ROOT, ErrorBody, ErrorCode, EventsQuery, MAX_REQUEST_BYTES, Problem, RulesQuery, STATE_HEADER, Target,
-    VaultFilter,
+    API_ROOT, AccountFilter, ErrorBody, ErrorCode, EventsQuery, FolderQuery, MAX_REQUEST_BYTES, Problem, RulesQuery,
+    STATE_HEADER, SignInAttempt, Target, VaultFilter,
 };
 use super::service::{ByteStream, ContentVerb, ControlService};
 use super::socket;
@@ -178,6 +178,16 @@ fn router(service: Service) -> Router {
         .route("/vaults/rename", command!(rename_vault))
         .route("/vaults/remove", command!(remove_vault))
         .route("/vaults/default", command!(set_default))
+        .route("/accounts", get(|State(service): State<Service>| async move { answer(service.accounts().await) }))
+        .route("/accounts/show", question!(account, AccountFilter))
+        .route("/accounts/sign-in", command!(begin_sign_in))
+        .route("/accounts/code", command!(enter_code))
+        .route("/accounts/redirect", command!(take_redirect))
+        .route("/accounts/outcome", question!(sign_in_outcome, SignInAttempt))
+        .route("/accounts/cancel", command!(cancel_sign_in))
+        .route("/accounts/disconnect", command!(disconnect))
+        .route("/accounts/test", command!(test_connection))
+        .route("/accounts/folders", question!(folders, FolderQuery).merge(command!(make_folder)))
         .route("/mounts", command!(mount))
         .route("/mounts/unmount", command!(unmount))
         .route("/status", question!(status, VaultFilter))

@@ -6,11 +6,13 @@ use async_trait::async_trait;
 
 use super::events::EventBus;
 use super::protocol::{
-    AddVault, Changed, ConflictList, ContentChange, DaemonStatus, DecisionList, DoctorReport, FileStatus, HistoryEntry,
-    HistoryList, ImportReport, ImportVaults, MountRequest, Mounted, NetworkRequest, Problem, QueueChange, QueueList,
-    RemoveVault, RenameVault, ResolveConflicts, Restored, RuleVerdict, RulesQuery, SetDefault, SettingsReport,
-    StatusReport, StopReport, SyncReport, SyncRequest, Target, UnmountReport, UnmountRequest, VaultDetails,
-    VaultFilter, VaultList, VaultSummary, VerifyRequest, WaitReport, WaitRequest,
+    AccountFilter, AccountInfo, AccountList, AddVault, BeginSignIn, Changed, CloudFolder, ConflictList,
+    ConnectionReport, ContentChange, DaemonStatus, DecisionList, DisconnectReport, DoctorReport, FileStatus,
+    FolderList, FolderQuery, HistoryEntry, HistoryList, ImportReport, ImportVaults, MakeFolder, MountRequest, Mounted,
+    NetworkRequest, Problem, QueueChange, QueueList, RemoveVault, RenameVault, ResolveConflicts, Restored, RuleVerdict,
+    RulesQuery, SetDefault, SettingsReport, SignInAttempt, SignInBegun, SignInCode, SignInProgress, SignInRedirect,
+    StatusReport, StopReport, SyncReport, SyncRequest, Target, TestConnection, UnmountReport, UnmountRequest,
+    VaultDetails, VaultFilter, VaultList, VaultSummary, VerifyRequest, WaitReport, WaitRequest,
 };
 
 /// An answer, or why there is none.
@@ -60,6 +62,30 @@ pub trait ControlService: Send + Sync + 'static {
     async fn remove_vault(&self, request: RemoveVault) -> Reply<VaultSummary>;
     /// Makes a vault the one that is meant when none is named.
     async fn set_default(&self, request: SetDefault) -> Reply<VaultSummary>;
+
+    /// The accounts of clouds.
+    async fn accounts(&self) -> Reply<AccountList>;
+    /// One account.
+    async fn account(&self, filter: AccountFilter) -> Reply<AccountInfo>;
+    /// Begins a sign-in: says which address a browser has to open.
+    async fn begin_sign_in(&self, request: BeginSignIn) -> Reply<SignInBegun>;
+    /// Ends a sign-in with a code that a person has pasted.
+    async fn enter_code(&self, request: SignInCode) -> Reply<AccountInfo>;
+    /// Ends a sign-in with the address that a browser has followed.
+    async fn take_redirect(&self, request: SignInRedirect) -> Reply<AccountInfo>;
+    /// How a sign-in stands; answers when it is over, or when the hold time is.
+    async fn sign_in_outcome(&self, question: SignInAttempt) -> Reply<SignInProgress>;
+    /// Gives a sign-in up.
+    async fn cancel_sign_in(&self, request: SignInAttempt) -> Reply<Changed>;
+    /// Signs out. Vaults keep their files and what they have not sent.
+    async fn disconnect(&self, filter: AccountFilter) -> Reply<DisconnectReport>;
+    /// Looks whether an account works, from the key store to the server.
+    async fn test_connection(&self, request: TestConnection) -> Reply<ConnectionReport>;
+
+    /// Folders of a cloud, for choosing one.
+    async fn folders(&self, query: FolderQuery) -> Reply<FolderList>;
+    /// Makes a folder in a cloud.
+    async fn make_folder(&self, request: MakeFolder) -> Reply<CloudFolder>;
 
     /// Mounts a vault, or all of them. Answers when the mount answers.
     async fn mount(&self, request: MountRequest) -> Reply<Mounted>;

@@ -10,6 +10,7 @@
 mod aside;
 mod bandwidth;
 mod blocking;
+mod clouds;
 mod housekeeping;
 pub mod lockfile;
 mod mount_set;
@@ -18,6 +19,7 @@ mod news;
 mod pins;
 mod plugs;
 mod problems;
+mod providers;
 mod run;
 mod selection;
 mod service;
@@ -38,12 +40,14 @@ use tokio::sync::watch;
 
 pub use run::{DaemonSettings, last_process, run};
 
+use crate::accounts::Accounts;
 use crate::config::Paths;
 use crate::control::events::EventBus;
 use crate::control::protocol::Problem;
 use crate::types::{Clock, Timestamp};
 use crate::vaults::RegistryFile;
 
+use clouds::Clouds;
 use mount_set::MountSet;
 use settings::LiveConfig;
 use tasks::Tasks;
@@ -68,6 +72,8 @@ pub(crate) struct Daemon {
     clock: Arc<dyn Clock>,
     started_at: Timestamp,
     registry: RegistryFile,
+    accounts: Arc<Accounts>,
+    clouds: Arc<Clouds>,
     events: Arc<EventBus>,
     vaults: VaultSet,
     mounts: MountSet,

@@ -1,5 +1,6 @@
 //! The layers' errors in the words of the control API: a code, the cause chain, and one next step.
 
+use crate::accounts::{AccountError, IssuerError, Trouble};
 use crate::catalog::CatalogError;
 use crate::config::{ConfigError, PathsError};
 use crate::content::ContentError;
@@ -75,6 +76,65 @@ pub(super) fn config(error: &ConfigError) -> Problem {
         .hint("correct the setting; `vaultfs config show` lists all of them")
 }
 
+/// Why a sign-in did not come to be, or an account cannot be had.
+pub(super) fn account(error: &AccountError) -> Problem {
+    let code = match error {
+        AccountError::Denied
+        | AccountError::WrongState
+        | AccountError::WrongIssuer
+        | AccountError::Unreadable
+        | AccountError::NoAttempt
+        | AccountError::TimedOut { .. }
+        | AccountError::Replaced
+        | AccountError::Cancelled
+        | AccountError::CodeRefused { .. }
+        | AccountError::TooNarrow { .. }
+        | AccountError::NotRenewable => ErrorCode::SignInFailed,
+        AccountError::NotACode { .. }
+        | AccountError::NoAppKey { .. }
+        | AccountError::NotAnAppKey { .. }
+        | AccountError::BaseUrl(_) => ErrorCode::InvalidRequest,
+        AccountError::Unknown { .. } | AccountError::Ambiguous { .. } => ErrorCode::UnknownAccount,
+        AccountError::NoSignIn { .. } => ErrorCode::Unsupported,
+        AccountError::Issuer(error) => code_of_issuer(error),
+        AccountError::Secrets(error) if error.is_about_the_key_store() => ErrorCode::KeyStore,
+        AccountError::Secrets(_) | AccountError::File(_) | AccountError::Http(_) | AccountError::NoPort { .. } => {
+            ErrorCode::Io
+        }
+        AccountError::Crashed(_) => ErrorCode::Internal,
+    };
+    of(code, error).hint(error.next_step())
+}
+
+fn code_of_issuer(error: &IssuerError) -> ErrorCode {
+    match error {
+        IssuerError::Unreachable { .. } | IssuerError::BadCertificate { .. } | IssuerError::NotTheService { .. } => {
+            ErrorCode::Offline
+        }
+        IssuerError::TimedOut { .. } => ErrorCode::TimedOut,
+        IssuerError::Busy { .. } => ErrorCode::Busy,
+        IssuerError::InvalidGrant { .. }
+        | IssuerError::InvalidClient { .. }
+        | IssuerError::Refused { .. }
+        | IssuerError::TokenRefused { .. }
+        | IssuerError::MissingScope { .. } => ErrorCode::SignInFailed,
+    }
+}
+
+/// Why an account gives no access.
+pub(super) fn trouble(trouble: &Trouble) -> Problem {
+    let code = if trouble.is_key_store {
+        ErrorCode::KeyStore
+    } else if trouble.kind == ErrorKind::AuthRequired {
+        ErrorCode::AuthRequired
+    } else if trouble.kind == ErrorKind::Busy {
+        ErrorCode::Busy
+    } else {
+        ErrorCode::Offline
+    };
+    Problem::new(code, trouble.what.clone()).hint(trouble.next_step.clone())
+}
+
 /// Why the catalog of a vault failed.
 pub(super) fn catalog(vault: &str, error: &CatalogError) -> Problem {
     let problem = Problem::new(code_of_catalog(error), format!("the catalog of vault {vault} failed")).because(error);
@@ -99,11 +159,14 @@ pub(super) fn provider(error: &ProviderError) -> Problem {
         ErrorKind::RootMissing => {
             told(ErrorCode::RootMissing, "bring the folder or disk back; nothing is deleted meanwhile")
         }
-        ErrorKind::AuthRequired => told(ErrorCode::AuthRequired, "sign in again"),
+        ErrorKind::AuthRequired => told(
+            ErrorCode::AuthRequired,
+            "`vaultfs account` says what is wrong with the sign-in; `vaultfs connect` mends it",
+        ),
+        ErrorKind::NotFound => told(ErrorCode::NotFound, "look at the provider whether it is there"),
         ErrorKind::Offline => told(ErrorCode::Offline, "bring the disk or network back; nothing is deleted meanwhile"),
         ErrorKind::Busy
         | ErrorKind::Ambiguous
-        | ErrorKind::NotFound
         | ErrorKind::Exists
         | ErrorKind::RevisionMismatch
         | ErrorKind::RevisionGone

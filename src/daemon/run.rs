@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::net::UnixListener;
 use tokio::sync::watch;
 
+use super::clouds::Clouds;
 use super::lockfile::{InstanceLock, last_holder};
 use super::mount_set::MountSet;
 use super::service::Front;
@@ -15,10 +16,13 @@ use super::signals::StopSignals;
 use super::tasks::Tasks;
 use super::vault_set::VaultSet;
 use super::{Daemon, StopReason, problems};
+use crate::accounts::{Accounts, AccountsFile};
 use crate::config::{Config, ConfigFile, Environment, Layers, Paths};
 use crate::control::events::EventBus;
 use crate::control::protocol::{ErrorCode, Problem};
 use crate::control::{server, socket};
+use crate::secrets::Secrets;
+use crate::sys::process;
 use crate::telemetry::logging::{self, LogOutput};
 use crate::types::{Clock, SystemClock};
 use crate::vaults::{RegistryFile, Vault};
@@ -64,6 +68,9 @@ pub fn run(settings: DaemonSettings, ready: impl FnOnce()) -> Result<(), Problem
     let output = if detached { LogOutput::Folder(paths.state().to_owned()) } else { LogOutput::Stderr };
     let log = &config.settings().log;
     logging::init(&log.level, log.names, &output).map_err(|error| problems::of(ErrorCode::Io, &error))?;
+    if let Err(error) = process::keep_memory_private() {
+        tracing::warn!(%error, "a crash of this process could leave a core file with access tokens in it");
+    }
     for variable in environment.unknown() {
         tracing::warn!(variable, "this variable means nothing to vaultfs; misspelt?");
     }
@@ -110,10 +117,14 @@ async fn serve(paths: Paths, config: LiveConfig, uid: u32, ready: impl FnOnce())
 
 fn build(paths: Paths, config: LiveConfig) -> Daemon {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let secrets = Secrets::new(config.secret_places(&paths));
+    let accounts = Arc::new(Accounts::new(AccountsFile::new(paths.accounts_file()), secrets, Arc::clone(&clock)));
     Daemon {
         started_at: clock.now(),
         registry: RegistryFile::new(paths.registry_file()),
         events: Arc::new(EventBus::new(Arc::clone(&clock))),
+        clouds: Arc::new(Clouds::new(Arc::clone(&accounts))),
+        accounts,
         vaults: VaultSet::default(),
         mounts: MountSet::default(),
         tasks: Tasks::default(),

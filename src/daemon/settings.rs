@@ -5,13 +5,15 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use super::blocking::blocking;
 use super::{Daemon, problems};
+use crate::accounts::AccountSettings;
 use crate::config::settings::SETTINGS;
-use crate::config::{Config, ConfigFile, Environment, Layers, Settings};
+use crate::config::{Config, ConfigFile, Environment, Layers, Paths, Settings};
 use crate::content::Budget;
 use crate::control::protocol::{Problem, SettingsReport};
 use crate::control::service::Reply;
 use crate::fetch::FetchConfig;
 use crate::provider::Bandwidth;
+use crate::secrets::FilePlaces;
 use crate::sync::EngineConfig;
 use crate::sys::process;
 use crate::types::VaultId;
@@ -41,6 +43,26 @@ impl LiveConfig {
     /// What holds for a vault.
     pub(super) fn for_vault(&self, name: &str, id: VaultId) -> Settings {
         self.now.read().unwrap_or_else(PoisonError::into_inner).for_vault(name, id)
+    }
+
+    /// Where the encrypted file of sign-ins and its key lie.
+    pub(super) fn secret_places(&self, paths: &Paths) -> FilePlaces {
+        FilePlaces {
+            secrets: paths.secrets_file(),
+            key: paths.secrets_key_file(),
+            credential: paths.secrets_credential(&self.environment),
+        }
+    }
+
+    /// What holds for a sign-in that begins now.
+    pub(super) fn sign_in(&self) -> AccountSettings {
+        let Settings { dropbox, secrets, .. } = self.settings();
+        AccountSettings {
+            app_key: dropbox.app_key,
+            base_url: dropbox.base_url,
+            redirect_ports: dropbox.redirect_ports,
+            place: secrets.store,
+        }
     }
 
     /// Answers what held before.

@@ -16,23 +16,24 @@ use tokio::sync::watch;
 
 use super::Daemon;
 use super::blocking::blocking;
+use super::clouds::Clouds;
 use super::pins::Pins;
 use super::plugs::{EngineLink, VaultLink};
 use super::syncing::Trouble;
 use super::tasks::Tasks;
-use super::{problems, settings};
+use super::{problems, providers, settings};
+use crate::accounts::{self, AccountTokens};
 use crate::catalog::{Catalog, Opened};
 use crate::config::Settings;
 use crate::content::{Budget, ContentDirs, ContentStore};
 use crate::control::events::EventBus;
 use crate::control::protocol::{ErrorCode, Problem};
 use crate::fetch::BlockFetcher;
-use crate::provider::local::{LocalConfig, LocalProvider, MarkerPolicy};
-use crate::provider::{Deadlines, FaultControl, Faulty, Limited, Provider};
+use crate::provider::Provider;
 use crate::rules::LiveSelection;
 use crate::sync::{Engine, EngineParts, VaultState, recover};
 use crate::types::{Clock, VaultId};
-use crate::vaults::{ProviderKind, RegistryFile, SimulatedLink, Vault};
+use crate::vaults::{RegistryFile, Vault};
 use crate::vfs::{VaultFs, VfsParts};
 
 /// Key of the catalog's small values: the user paused syncing, the user asked for offline.
@@ -83,6 +84,8 @@ pub(super) struct OpenVault {
     pub(super) catalog: Arc<Catalog>,
     pub(super) content: Arc<ContentStore>,
     pub(super) provider: Arc<dyn Provider>,
+    /// Of the account that it lies in.
+    tokens: Option<AccountTokens>,
     pub(super) fetcher: BlockFetcher,
     pub(super) engine: Arc<Engine>,
     pub(super) pins: Arc<Pins>,
@@ -105,6 +108,7 @@ pub(super) struct OpenVault {
 struct Stores {
     quarantine: PathBuf,
     provider: Arc<dyn Provider>,
+    tokens: Option<AccountTokens>,
     catalog: Arc<Catalog>,
     content: Arc<ContentStore>,
     paused: bool,
@@ -119,8 +123,8 @@ impl OpenVault {
         let places = Places::of(daemon, vault);
         let (opening, device) = (vault.clone(), settings.device_name.clone());
         let (clock, budget) = (Arc::clone(&daemon.clock), settings::budget(&settings));
-        let dirs = places.clone();
-        let stores = blocking(move || open_stores(&opening, &dirs, budget, &device, clock)).await?;
+        let (dirs, clouds) = (places.clone(), Arc::clone(&daemon.clouds));
+        let stores = blocking(move || open_stores(&opening, &dirs, budget, &device, clock, &clouds)).await?;
         let selection = LiveSelection::new(super::selection::of(&settings)?);
         let words = VaultLink::default();
         let open =
@@ -141,7 +145,7 @@ impl OpenVault {
         selection: Arc<LiveSelection>,
         words: &VaultLink,
     ) -> Self {
-        let Stores { quarantine, provider, catalog, content, paused, offline, was_listed } = stores;
+        let Stores { quarantine, provider, tokens, catalog, content, paused, offline, was_listed } = stores;
         let bandwidth = super::bandwidth::follow(&settings.subscribe(), &daemon.clock);
         let link = EngineLink::default();
         let fetcher = BlockFetcher::new(
@@ -192,6 +196,7 @@ impl OpenVault {
             catalog,
             content,
             provider,
+            tokens,
             fetcher,
             engine,
             pins: Arc::new(pins),
@@ -241,6 +246,11 @@ impl OpenVault {
     /// What was put aside because it was damaged, and is still there.
     pub(super) fn put_aside(&self) -> Option<Problem> {
         super::aside::problem(&self.name(), &self.quarantine)
+    }
+
+    /// Why its account gives no access, as far as is known.
+    pub(super) fn account_trouble(&self) -> Option<accounts::Trouble> {
+        self.tokens.as_ref().and_then(AccountTokens::trouble)
     }
 
     /// The first time, waits until the names are there: a mount that answers with an empty folder looks like a loss. Bounded,
@@ -372,9 +382,10 @@ fn open_stores(
     budget: Budget,
     device: &str,
     clock: Arc<dyn Clock>,
+    clouds: &Clouds,
 ) -> Result<Stores, Problem> {
     crate::config::private_file::create_folder(&places.state).map_err(|error| problems::of(ErrorCode::Io, &error))?;
-    let provider = open_provider(vault, places)?;
+    let (provider, tokens) = providers::open(vault, &places.state, clouds)?;
     let names = provider.capabilities().names;
     let in_catalog = |error: &crate::catalog::CatalogError| problems::catalog(&vault.name, error);
     let (catalog, opened) =
@@ -393,34 +404,5 @@ fn open_stores(
     });
     let (paused, offline, was_listed) = known.map_err(|error| in_catalog(&error))?;
     let (catalog, content, quarantine) = (Arc::new(catalog), Arc::new(content), places.content().quarantine());
-    Ok(Stores { quarantine, provider, catalog, content, paused, offline, was_listed })
-}
-
-fn open_provider(vault: &Vault, places: &Places) -> Result<Arc<dyn Provider>, Problem> {
-    match vault.provider {
-        ProviderKind::Local => {
-            // Once it was synced here, a root without its marker is a missing disk, never a new vault.
-            let was_synced = vault.last_synced.is_some() && places.state.join("catalog.db").exists();
-            let marker = if was_synced { MarkerPolicy::Expect } else { MarkerPolicy::Create };
-            let config = LocalConfig::new(vault.id, &vault.path, &places.state, marker);
-            let local = LocalProvider::open(config).map_err(|error| problems::provider(&error))?;
-            Ok(match &vault.vaultfs.link {
-                Some(link) => Arc::new(Limited::new(behind(local, *link), Deadlines::default())),
-                None => Arc::new(Limited::new(local, Deadlines::default())),
-            })
-        }
-        ProviderKind::Icloud | ProviderKind::Dropbox => {
-            let what = format!("this version cannot open vault {}: it lies in {}", vault.name, vault.provider);
-            Err(Problem::new(ErrorCode::Unsupported, what)
-                .hint("local vaults work; the others come with a later version"))
-        }
-    }
-}
-
-/// A folder behind a network link that is not there: nothing is read directly any more.
-fn behind(local: LocalProvider, link: SimulatedLink) -> Faulty<LocalProvider> {
-    let control = FaultControl::new(0);
-    control.set_latency(Duration::from_millis(link.latency_ms));
-    control.set_bandwidth(link.bytes_per_second);
-    Faulty::new(local, control).with_capabilities(|capabilities| capabilities.direct = false)
+    Ok(Stores { quarantine, provider, tokens, catalog, content, paused, offline, was_listed })
 }

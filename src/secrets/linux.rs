@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 use std::error::Error as _;
+use std::io;
+use std::sync::Arc;
 
 use keyring_core::Entry;
 use keyring_core::api::CredentialStoreApi;
@@ -71,7 +73,11 @@ fn explain_service(error: ServiceError) -> SecretError {
 /// A failure of the bus or of a call. D-Bus names its errors; the names are the protocol, whoever implements it.
 fn explain_bus(error: &ServiceError) -> SecretError {
     let innermost = std::iter::successors(error.source(), |&error| error.source()).last();
-    if innermost.is_some_and(|error| error.is::<std::io::Error>()) {
+    // The bus library shares its errors.
+    let io = innermost.and_then(|error| {
+        error.downcast_ref::<io::Error>().or_else(|| error.downcast_ref::<Arc<io::Error>>().map(AsRef::as_ref))
+    });
+    if io.is_some_and(|error| matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused)) {
         return SecretError::Absent { why: "the session bus (D-Bus) cannot be reached".to_owned() };
     }
     let text = innermost.map_or_else(|| error.to_string(), ToString::to_string);

@@ -79,30 +79,36 @@ pub struct FilePlaces {
     pub credential: Option<PathBuf>,
 }
 
-/// Both places, and which one is meant.
+/// Both places.
 pub struct Secrets {
     key_store: Box<dyn SecretStore>,
     file: Box<dyn SecretStore>,
-    place: SecretPlace,
 }
 
 impl Secrets {
     /// The places of this user. Touches neither.
-    pub fn new(place: SecretPlace, places: FilePlaces) -> Self {
-        Self::with_stores(Box::new(KeyStore::of_system()), Box::new(FileStore::new(places)), place)
+    pub fn new(places: FilePlaces) -> Self {
+        Self::with_stores(Box::new(KeyStore::of_system()), Box::new(FileStore::new(places)))
     }
 
     /// Over other stores, for tests.
-    pub fn with_stores(key_store: Box<dyn SecretStore>, file: Box<dyn SecretStore>, place: SecretPlace) -> Self {
-        Self { key_store, file, place }
+    pub fn with_stores(key_store: Box<dyn SecretStore>, file: Box<dyn SecretStore>) -> Self {
+        Self { key_store, file }
     }
 
     /// Keeps a secret, and says where: whoever keeps the name keeps that, too.
-    pub fn keep(&self, name: &str, label: &str, secret: &Secret, asking: Asking) -> Result<Storage> {
-        if self.place != SecretPlace::File {
+    pub fn keep(
+        &self,
+        name: &str,
+        label: &str,
+        secret: &Secret,
+        place: SecretPlace,
+        asking: Asking,
+    ) -> Result<Storage> {
+        if place != SecretPlace::File {
             match self.key_store.set(name, label, secret, asking) {
                 Ok(()) => return Ok(Storage::KeyStore),
-                Err(SecretError::Absent { why }) if self.place == SecretPlace::Automatic => {
+                Err(SecretError::Absent { why }) if place == SecretPlace::Automatic => {
                     tracing::info!(why, "there is no key store; an encrypted file is used");
                 }
                 Err(error) => return Err(error),

@@ -185,8 +185,8 @@ fn the_file_is_used_only_where_there_is_no_key_store_or_it_is_asked_for() {
     let with = |state: State, place| {
         let folder = tempfile::tempdir().unwrap();
         let file = Box::new(FileStore::new(places(folder.path())));
-        let secrets = Secrets::with_stores(Box::new(Scripted::new(state).store()), file, place);
-        let kept = secrets.keep("one", "label", &canary(), Asking::Never);
+        let secrets = Secrets::with_stores(Box::new(Scripted::new(state).store()), file);
+        let kept = secrets.keep("one", "label", &canary(), place, Asking::Never);
         if let Ok(storage) = kept {
             assert_eq!(secrets.fetch("one", storage, Asking::Never).unwrap(), Some(canary()));
             secrets.forget("one", storage, Asking::Never).unwrap();

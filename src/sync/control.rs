@@ -40,6 +40,15 @@ impl Engine {
         });
     }
 
+    /// What kept the provider from being worked with may be over: somebody has signed in, or unlocked the key store.
+    pub fn look_again(&self) {
+        self.change_state(|state| {
+            if let Reach::Lost(lost) = &mut state.reach {
+                lost.next_probe = self.clock.monotonic();
+            }
+        });
+    }
+
     /// The user or the system says whether there is a network.
     pub fn set_offline(&self, offline: bool) {
         self.change_state(|state| {

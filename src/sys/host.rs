@@ -1,5 +1,13 @@
 //! On which machine this process runs.
 
+use super::platform;
+
+/// The program that opens an address with whatever the desktop has for it.
+pub const BROWSER_OPENER: &str = platform::BROWSER_OPENER;
+
+/// Whether a browser needs a display that the environment names.
+pub const BROWSER_NEEDS_DISPLAY: bool = platform::BROWSER_NEEDS_DISPLAY;
+
 /// The machine's own name without its domain; `None` if it has none or it is not UTF-8.
 pub fn host_name() -> Option<String> {
     let mut buffer = [0_u8; 256];

@@ -80,6 +80,17 @@ fn ends(status: &str) -> bool {
 /// The errno for an extended attribute that does not exist.
 pub(super) const NO_ATTRIBUTE: i32 = libc::ENODATA;
 
+/// See [`super::host::BROWSER_OPENER`].
+pub(super) const BROWSER_OPENER: &str = "xdg-open";
+
+/// See [`super::host::BROWSER_NEEDS_DISPLAY`].
+pub(super) const BROWSER_NEEDS_DISPLAY: bool = true;
+
+pub(super) fn forbid_tracing() -> io::Result<()> {
+    // SAFETY: takes numbers only and changes a flag of this process.
+    retry(|| unsafe { libc::prctl(libc::PR_SET_DUMPABLE, 0, 0, 0, 0) }).map(|_| ())
+}
+
 #[cfg(test)]
 mod tests {
     #[test]

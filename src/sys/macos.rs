@@ -108,3 +108,14 @@ pub(super) fn has_ended(thread: ThreadNo) -> bool {
 
 /// The errno for an extended attribute that does not exist.
 pub(super) const NO_ATTRIBUTE: i32 = libc::ENOATTR;
+
+/// See [`super::host::BROWSER_OPENER`].
+pub(super) const BROWSER_OPENER: &str = "open";
+
+/// See [`super::host::BROWSER_NEEDS_DISPLAY`].
+pub(super) const BROWSER_NEEDS_DISPLAY: bool = false;
+
+pub(super) fn forbid_tracing() -> io::Result<()> {
+    // SAFETY: takes numbers only; this request uses neither address nor data.
+    retry(|| unsafe { libc::ptrace(libc::PT_DENY_ATTACH, 0, std::ptr::null_mut(), 0) }).map(|_| ())
+}

@@ -3,7 +3,7 @@
 use std::io;
 use std::os::fd::AsFd;
 
-use super::platform;
+use super::{platform, retry};
 use crate::types::ThreadNo;
 
 /// The process at the other end of a Unix socket, as the kernel vouches for it.
@@ -32,6 +32,14 @@ pub fn effective_uid() -> u32 {
 pub fn effective_gid() -> u32 {
     // SAFETY: getegid has no arguments and cannot fail.
     unsafe { libc::getegid() }
+}
+
+/// From now on no core file of this process is written, and no other program of this user may read its memory: it holds access tokens.
+pub fn keep_memory_private() -> io::Result<()> {
+    let none = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: the pointer is to a structure that outlives the call, which only reads it.
+    retry(|| unsafe { libc::setrlimit(libc::RLIMIT_CORE, &raw const none) })?;
+    platform::forbid_tracing()
 }
 
 /// Identifies the running boot of the machine: equal until power loss or restart. `None` where it cannot be told.

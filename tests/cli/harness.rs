@@ -12,6 +12,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub(crate) struct Device {
     root: tempfile::TempDir,
     name: String,
+    environment: Vec<(String, OsString)>,
 }
 
 /// What a command said.
@@ -38,7 +39,13 @@ impl Device {
         for folder in ["home", "run"] {
             std::fs::create_dir(root.path().join(folder)).unwrap();
         }
-        Self { root, name: name.to_owned() }
+        Self { root, name: name.to_owned(), environment: Vec::new() }
+    }
+
+    /// Sets a variable of every command from now on.
+    pub(crate) fn set(&mut self, name: &str, value: impl Into<OsString>) {
+        self.environment.retain(|(known, _)| known != name);
+        self.environment.push((name.to_owned(), value.into()));
     }
 
     /// A path below the device's own folder.
@@ -67,6 +74,7 @@ impl Device {
             .env("XDG_RUNTIME_DIR", own("run"))
             .env("VAULTFS_DEVICE_NAME", &self.name)
             .env("VAULTFS_SYNC_QUIET_MS", "0")
+            .envs(self.environment.iter().map(|(name, value)| (name, value)))
             .current_dir(self.root.path())
             .stdin(Stdio::null());
         command
@@ -149,7 +157,7 @@ impl Drop for Device {
 }
 
 impl Said {
-    fn of(output: &Output) -> Self {
+    pub(crate) fn of(output: &Output) -> Self {
         Self {
             code: output.status.code().unwrap_or(-1),
             out: String::from_utf8_lossy(&output.stdout).into_owned(),

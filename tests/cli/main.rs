@@ -1,7 +1,8 @@
 //! The program from outside: every command, its texts, its exit codes, a real daemon, real mounts.
 //!
 //! `words` checks texts that need no daemon, `vaults` the registry, `daemon` its life, `mounts` mounting and unmounting, `files`
-//! what becomes of files, `limits` what is limited, `damage` what is damaged, `trouble` bad input, `demo` the demonstration. Each test is a device of its own ([`harness::Device`]).
+//! what becomes of files, `limits` what is limited, `damage` what is damaged, `accounts` signing in and out, `trouble` bad input,
+//! `demo` the demonstration. Each test is a device of its own ([`harness::Device`]).
 #![allow(
     clippy::unwrap_used,
     clippy::print_stdout,
@@ -10,6 +11,7 @@
     reason = "a test that cannot go on fails, and nobody outside uses a test crate"
 )]
 
+mod accounts;
 mod daemon;
 mod damage;
 mod demo;

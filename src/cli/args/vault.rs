@@ -16,9 +16,15 @@ pub enum VaultCommand {
         /// Where its files live
         #[arg(long, value_enum)]
         provider: ProviderArg,
-        /// Root at the provider; for local vaults an existing folder
-        #[arg(long, value_name = "DIR")]
-        path: PathBuf,
+        /// For local vaults: an existing folder. For clouds: the folder where you will mount it, for programs such as Muze
+        #[arg(long, value_name = "DIR", required_if_eq("provider", "local"))]
+        path: Option<PathBuf>,
+        /// For clouds: the folder there, such as /Apps/Muze/MyVault; made if it is missing, / is the whole cloud, without it you choose
+        #[arg(long, value_name = "FOLDER")]
+        folder: Option<String>,
+        /// For clouds: the account (not needed if there is only one)
+        #[arg(long, value_name = "ACCOUNT")]
+        account: Option<String>,
         /// What its folders mean
         #[arg(long, value_enum)]
         layout: Option<LayoutArg>,

@@ -1,12 +1,15 @@
 //! One command per file.
 
+mod account;
 mod completions;
 mod config;
 mod conflicts;
+mod connect;
 mod daemon;
 mod demo;
 mod doctor;
 mod export;
+mod folder;
 mod history;
 mod man;
 mod manifest;
@@ -46,6 +49,11 @@ pub(super) fn run(context: &Context, command: Command) -> Result {
 async fn ask(context: &Context, command: Command) -> Result {
     match command {
         Command::Vault { command } => vault::run(context, command).await,
+        Command::Connect(arguments) => connect::run(context, arguments).await,
+        Command::Disconnect(argument) => account::disconnect(context, argument).await,
+        Command::Account { command } => account::run(context, command).await,
+        Command::TestConnection(argument) => account::test(context, argument).await,
+        Command::SignInRedirect { address } => connect::redirect(context, address).await,
         Command::Mount(arguments) => mount::run(context, arguments).await,
         Command::Unmount(arguments) => unmount::run(context, arguments).await,
         Command::Daemon { command } => daemon::ask(context, command).await,

@@ -2,6 +2,7 @@
 
 use clap::ValueEnum;
 
+use super::folder;
 use crate::cli::args::{LinkArgs, ProviderArg, VaultCommand};
 use crate::cli::context::Context;
 use crate::cli::error::{CliError, Result};
@@ -15,15 +16,15 @@ use crate::control::protocol::{
 pub(super) async fn run(context: &Context, command: VaultCommand) -> Result {
     let daemon = context.daemon().await?;
     match command {
-        VaultCommand::Add { name, provider, path, layout, allow_other, link } => {
-            // A path at a cloud is not a path of this machine.
-            let path = match provider {
-                ProviderArg::Local => target::folder(&path)?,
-                ProviderArg::Dropbox | ProviderArg::Icloud => path.display().to_string(),
+        VaultCommand::Add { name, provider, path, folder, account, layout, allow_other, link } => {
+            let path = path.map(|path| target::folder(&path)).transpose()?.unwrap_or_default();
+            let folder = match (provider, folder) {
+                (ProviderArg::Dropbox, None) => Some(folder::choose(context, &daemon, account.as_deref()).await?),
+                (ProviderArg::Local | ProviderArg::Dropbox | ProviderArg::Icloud, folder) => folder,
             };
             let link = simulated(link);
             let (provider, layout) = (word(provider), layout.map(word));
-            let request = AddVault { name, provider, path, layout, allow_other, link };
+            let request = AddVault { name, provider, path, account, folder, layout, allow_other, link };
             done(context, daemon.post("vaults", &request).await?, "added")
         }
         VaultCommand::List => list(context, &daemon.get("vaults", &VaultFilter::default()).await?),
@@ -91,7 +92,8 @@ fn list(context: &Context, vaults: &VaultList) -> Result {
 fn row(vault: &VaultSummary) -> [String; 5] {
     let name = if vault.is_default { format!("{} (default)", vault.name) } else { vault.name.clone() };
     let mounts = if vault.mounts.is_empty() { "-".to_owned() } else { vault.mounts.join(", ") };
-    [name, vault.provider.clone(), vault.layout.clone(), vault.path.clone(), mounts]
+    let place = vault.folder.as_ref().unwrap_or(&vault.path).clone();
+    [name, vault.provider.clone(), vault.layout.clone(), place, mounts]
 }
 
 fn show(context: &Context, vault: &VaultDetails) -> Result {
@@ -101,7 +103,7 @@ fn show(context: &Context, vault: &VaultDetails) -> Result {
             ("name", summary.name.clone()),
             ("id", summary.id.clone()),
             ("provider", summary.provider.clone()),
-            ("path", summary.path.clone()),
+            ("path", summary.folder.as_ref().unwrap_or(&summary.path).clone()),
             ("layout", summary.layout.clone()),
             ("default", if summary.is_default { "yes" } else { "no" }.to_owned()),
             ("state", status.state.as_str().to_owned()),
@@ -111,6 +113,8 @@ fn show(context: &Context, vault: &VaultDetails) -> Result {
             ("state folder", vault.state_dir.clone()),
             ("cache folder", vault.cache_dir.clone()),
         ];
+        let account = summary.account.clone().map(|account| ("account", account));
+        let lines: Vec<_> = lines.into_iter().chain(account).collect();
         context.output.pairs(&lines)
     })
 }

@@ -3,12 +3,18 @@
 //! Invariants: field names and words never change their meaning within a version; new fields are optional; times are
 //! RFC 3339 in UTC; sizes are bytes; paths of files are relative to their vault, without a leading slash.
 
+mod accounts;
 mod problem;
 mod records;
 mod requests;
 mod status;
 mod verify;
 
+pub use accounts::{
+    AccountFilter, AccountInfo, AccountList, AccountState, BeginSignIn, CloudFolder, ConnectionReport,
+    DisconnectReport, FolderList, FolderQuery, MakeFolder, SignInAttempt, SignInBegun, SignInCode, SignInProgress,
+    SignInRedirect, SignInWay, TestConnection,
+};
 pub use problem::{ErrorBody, ErrorCode, Problem};
 pub use records::{
     ConflictItem, ConflictList, Decision, DecisionList, DoctorReport, Event, Finding, HistoryItem, HistoryList,

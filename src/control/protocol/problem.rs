@@ -106,6 +106,12 @@ pub enum ErrorCode {
     Offline,
     /// Sign-in is needed.
     AuthRequired,
+    /// The key store is locked, missing, or does not answer.
+    KeyStore,
+    /// A sign-in did not come to be.
+    SignInFailed,
+    /// No account is meant by this, or several could be.
+    UnknownAccount,
     /// The vault's root is gone or is another one.
     RootMissing,
     /// Only the user can decide this.
@@ -140,7 +146,12 @@ impl ErrorCode {
     pub fn http_status(self) -> u16 {
         match self {
             Self::InvalidRequest => 400,
-            Self::UnknownAddress | Self::UnknownVault | Self::NotFound | Self::NotMounted | Self::OutsideVault => 404,
+            Self::UnknownAddress
+            | Self::UnknownVault
+            | Self::UnknownAccount
+            | Self::NotFound
+            | Self::NotMounted
+            | Self::OutsideVault => 404,
             Self::AmbiguousVault
             | Self::VaultExists
             | Self::VaultInUse
@@ -149,10 +160,11 @@ impl ErrorCode {
             | Self::MountpointNotEmpty
             | Self::MountInUse
             | Self::NeedsUser
+            | Self::SignInFailed
             | Self::AlreadyRunning
             | Self::WrongDaemon => 409,
             Self::Unsupported => 422,
-            Self::AuthRequired => 424,
+            Self::AuthRequired | Self::KeyStore => 424,
             Self::TimedOut => 504,
             Self::NoSpace => 507,
             Self::Offline | Self::RootMissing | Self::DaemonAbsent | Self::Stopping | Self::Busy => 503,
@@ -164,10 +176,11 @@ impl ErrorCode {
     pub fn exit_code(self) -> u8 {
         match self {
             Self::DaemonAbsent | Self::WrongDaemon => 3,
-            Self::AuthRequired | Self::NeedsUser => 4,
+            Self::AuthRequired | Self::KeyStore | Self::SignInFailed | Self::NeedsUser => 4,
             Self::InvalidRequest
             | Self::UnknownAddress
             | Self::UnknownVault
+            | Self::UnknownAccount
             | Self::AmbiguousVault
             | Self::VaultExists
             | Self::VaultInUse

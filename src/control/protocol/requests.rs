@@ -30,8 +30,16 @@ pub struct AddVault {
     pub name: String,
     /// `local`, `dropbox` or `icloud`.
     pub provider: String,
-    /// Root at the provider; for `local` an absolute path of this machine.
+    /// For `local` its folder, an absolute path of this machine; for others the folder where programs such as Muze will find its mount, if
+    /// that is known.
+    #[serde(default)]
     pub path: String,
+    /// For clouds: the account; `None`: the only one of this provider.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account: Option<String>,
+    /// For clouds: the folder, made if it is not there; `/` is the whole cloud.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub folder: Option<String>,
     /// `plain`, `music` or `cases`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub layout: Option<String>,

@@ -111,8 +111,14 @@ pub struct VaultSummary {
     pub name: String,
     /// `local`, `dropbox` or `icloud`.
     pub provider: String,
-    /// Root at the provider.
+    /// For `local` its folder; for others the folder where programs such as Muze find it, if that is known.
     pub path: String,
+    /// Id of the account that it lies in; clouds only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account: Option<String>,
+    /// The folder there; `/` is the whole cloud.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub folder: Option<String>,
     /// `plain`, `music` or `cases`.
     pub layout: String,
     /// Exactly one vault is.

@@ -55,6 +55,7 @@ impl Daemon {
                 .map_err(Clone::clone),
         ));
         findings.push(self.mounts_finding().await);
+        findings.extend(self.account_findings().await);
         for problem in self.problems() {
             findings.push(finding("daemon", None, Err(problem)));
         }
@@ -130,7 +131,7 @@ impl OpenVault {
             return finding("sync", Some(&name), Err(problem));
         }
         let status = blocking(move || vault.engine.status().map_err(|error| problems::of(ErrorCode::Io, &error))).await;
-        let told = status.and_then(|status| match words::vault_problem(&name, &status) {
+        let told = status.and_then(|status| match self.vault_problem(&status) {
             Some(problem) => Err(problem),
             None => Ok(format!("{}, {} to sync", words::state(status.state).as_str(), status.pending)),
         });
@@ -156,7 +157,7 @@ fn fuse_finding() -> Finding {
     }
 }
 
-fn finding(check: &str, vault: Option<&str>, outcome: Result<String, Problem>) -> Finding {
+pub(super) fn finding(check: &str, vault: Option<&str>, outcome: Result<String, Problem>) -> Finding {
     let (ok, detail, hint) = match outcome {
         Ok(detail) => (true, detail, None),
         Err(problem) => (false, problem.to_string(), problem.hint),

@@ -1,9 +1,11 @@
 //! The daemon as clients see it: each address of the control API is answered by a method in one of these files.
 
+mod accounts;
 mod conflicts;
 mod content;
 mod doctor;
 mod files;
+mod folders;
 mod history;
 mod manifest;
 mod mend;
@@ -28,11 +30,13 @@ use async_trait::async_trait;
 use super::Daemon;
 use crate::control::events::EventBus;
 use crate::control::protocol::{
-    AddVault, Changed, ConflictList, ContentChange, DaemonStatus, DecisionList, DoctorReport, FileStatus, HistoryEntry,
-    HistoryList, ImportReport, ImportVaults, MountRequest, Mounted, NetworkRequest, QueueChange, QueueList,
-    RemoveVault, RenameVault, ResolveConflicts, Restored, RuleVerdict, RulesQuery, SetDefault, SettingsReport,
-    StatusReport, StopReport, SyncReport, SyncRequest, Target, UnmountReport, UnmountRequest, VaultDetails,
-    VaultFilter, VaultList, VaultSummary, VerifyRequest, WaitReport, WaitRequest,
+    AccountFilter, AccountInfo, AccountList, AddVault, BeginSignIn, Changed, CloudFolder, ConflictList,
+    ConnectionReport, ContentChange, DaemonStatus, DecisionList, DisconnectReport, DoctorReport, FileStatus,
+    FolderList, FolderQuery, HistoryEntry, HistoryList, ImportReport, ImportVaults, MakeFolder, MountRequest, Mounted,
+    NetworkRequest, QueueChange, QueueList, RemoveVault, RenameVault, ResolveConflicts, Restored, RuleVerdict,
+    RulesQuery, SetDefault, SettingsReport, SignInAttempt, SignInBegun, SignInCode, SignInProgress, SignInRedirect,
+    StatusReport, StopReport, SyncReport, SyncRequest, Target, TestConnection, UnmountReport, UnmountRequest,
+    VaultDetails, VaultFilter, VaultList, VaultSummary, VerifyRequest, WaitReport, WaitRequest,
 };
 use crate::control::service::{ByteStream, ContentVerb, ControlService, Reply};
 
@@ -73,6 +77,39 @@ impl ControlService for Front {
     }
     async fn set_default(&self, request: SetDefault) -> Reply<VaultSummary> {
         self.0.make_default(request).await
+    }
+    async fn accounts(&self) -> Reply<AccountList> {
+        self.0.list_accounts().await
+    }
+    async fn account(&self, filter: AccountFilter) -> Reply<AccountInfo> {
+        self.0.show_account(filter).await
+    }
+    async fn begin_sign_in(&self, request: BeginSignIn) -> Reply<SignInBegun> {
+        self.0.begin_sign_in(request).await
+    }
+    async fn enter_code(&self, request: SignInCode) -> Reply<AccountInfo> {
+        self.0.enter_code(request).await
+    }
+    async fn take_redirect(&self, request: SignInRedirect) -> Reply<AccountInfo> {
+        self.0.take_redirect(request).await
+    }
+    async fn sign_in_outcome(&self, question: SignInAttempt) -> Reply<SignInProgress> {
+        self.0.sign_in_outcome(question).await
+    }
+    async fn cancel_sign_in(&self, request: SignInAttempt) -> Reply<Changed> {
+        self.0.cancel_sign_in(&request)
+    }
+    async fn disconnect(&self, filter: AccountFilter) -> Reply<DisconnectReport> {
+        self.0.disconnect(filter).await
+    }
+    async fn test_connection(&self, request: TestConnection) -> Reply<ConnectionReport> {
+        self.0.test_connection(request).await
+    }
+    async fn folders(&self, query: FolderQuery) -> Reply<FolderList> {
+        self.0.list_folders(query).await
+    }
+    async fn make_folder(&self, request: MakeFolder) -> Reply<CloudFolder> {
+        self.0.make_folder(request).await
     }
     async fn mount(&self, request: MountRequest) -> Reply<Mounted> {
         self.0.make_mounts(request).await

@@ -314,8 +314,8 @@ impl OpenVault {
         let status = self.engine.status().map_err(|error| problems::sync(&name, &error))?;
         match status.state {
             VaultState::Paused => report.problems.extend(self.why_not_now()?),
-            VaultState::AuthRequired => report.problems.extend(words::vault_problem(&name, &status)),
-            VaultState::Error if status.guarded > 0 => report.problems.extend(words::vault_problem(&name, &status)),
+            VaultState::AuthRequired => report.problems.extend(self.vault_problem(&status)),
+            VaultState::Error if status.guarded > 0 => report.problems.extend(self.vault_problem(&status)),
             VaultState::Error | VaultState::Offline | VaultState::Idle | VaultState::Syncing | VaultState::Conflict => {
             }
         }

@@ -81,7 +81,7 @@ impl OpenVault {
         let (transfers, progress) = self.transfers()?;
         let mut problems = self.troubles();
         let state = words::vault_state(status.state, &problems);
-        problems.extend(words::vault_problem(&name, &status));
+        problems.extend(self.vault_problem(&status));
         problems.extend(self.put_aside());
         Ok(VaultStatus {
             vault_id: self.id.to_string(),

@@ -58,6 +58,9 @@ impl Daemon {
                 blocking(move || vault_of(Path::new(&root)).map_err(|error| problems::of(ErrorCode::Io, &error)));
             new.id = known.await?.unwrap_or(new.id);
         }
+        if provider == ProviderKind::Dropbox {
+            self.lay_in_dropbox(&mut new, request.account, request.folder).await?;
+        }
         let vault = self.update_registry(move |registry| registry.add(new).cloned()).await?;
         self.events.publish("vault-added", Some(&vault.name), None, None);
         for common in self.common_folders() {
@@ -225,6 +228,11 @@ impl Daemon {
             name: vault.name.clone(),
             provider: vault.provider.as_str().to_owned(),
             path: vault.path.clone(),
+            account: vault.vaultfs.account.clone(),
+            folder: vault.dropbox_config.as_ref().map(|config| match config.folder_path.as_str() {
+                "" => "/".to_owned(),
+                folder => folder.to_owned(),
+            }),
             layout: vault.vaultfs.layout.as_str().to_owned(),
             is_default: vault.is_default,
             last_synced: vault.last_synced.clone(),

@@ -1,6 +1,9 @@
 //! The engine's words in those of the control API.
 
+use crate::accounts::Trouble;
 use crate::control::protocol::{ErrorCode, FileState, Problem, QueueItem, QueueItemState, StateWord};
+use crate::daemon::problems;
+use crate::daemon::vault::OpenVault;
 use crate::sync::{Standing, VaultState};
 
 /// The state of a vault.
@@ -21,8 +24,14 @@ pub(super) fn vault_state(state_alone: VaultState, troubles: &[Problem]) -> Stat
     if troubles.is_empty() { state(state_alone) } else { StateWord::Error }
 }
 
-/// The problem that a vault in this state has, with its next step.
-pub(super) fn vault_problem(vault: &str, status: &crate::sync::VaultStatus) -> Option<Problem> {
+impl OpenVault {
+    /// The problem that it has in this state, with its next step.
+    pub(super) fn vault_problem(&self, status: &crate::sync::VaultStatus) -> Option<Problem> {
+        vault_problem(&self.name(), status, self.account_trouble().as_ref())
+    }
+}
+
+fn vault_problem(vault: &str, status: &crate::sync::VaultStatus, account: Option<&Trouble>) -> Option<Problem> {
     let message = status.problem.clone();
     let told = |code, what: String, hint: &str| {
         let problem = Problem::new(code, what).hint(hint);
@@ -32,9 +41,18 @@ pub(super) fn vault_problem(vault: &str, status: &crate::sync::VaultStatus) -> O
         })
     };
     match status.state {
-        VaultState::AuthRequired => {
-            told(ErrorCode::AuthRequired, format!("vault {vault} needs a sign-in"), "sign in again")
-        }
+        VaultState::AuthRequired => match account {
+            // The account knows what stands in the way, and what to do.
+            Some(account) => {
+                let what = format!("vault {vault} has no access to its account; changes wait");
+                Some(Problem { what, cause: vec![account.what.clone()], ..problems::trouble(account) })
+            }
+            None => told(
+                ErrorCode::AuthRequired,
+                format!("vault {vault} needs a sign-in"),
+                "`vaultfs account` lists the accounts; `vaultfs connect` signs in",
+            ),
+        },
         VaultState::Offline if message.is_some() => told(
             ErrorCode::Offline,
             format!("the provider of vault {vault} cannot be reached"),
