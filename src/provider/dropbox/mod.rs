@@ -9,7 +9,7 @@
 //!
 //! Owner of: the index of folders (`index`), the connection pool and pace of an account (`api`). Invariants: nothing outside of the
 //! vault's folder is seen, changed or told; a folder that is missing is missing, never empty; ids are the service's, revisions are
-//! content hashes ([`place::revision_of`]); every write is conditional; every call ends.
+//! content hashes (`place::revision_of`); every write is conditional; every call ends.
 
 mod api;
 mod arg;

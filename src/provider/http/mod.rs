@@ -1,7 +1,7 @@
 //! HTTP for clouds: one client with one connection pool, TLS by rustls against the system's roots, the system's proxies, a deadline on
 //! every phase, no redirects, and answers of bounded size. Knows nothing of any cloud.
 //!
-//! A failure says whether the request may have had an effect ([`Failure::was_sent`]): that decides between "nothing was done" and "look
+//! A failure says whether the request may have had an effect (`Failure::was_sent`): that decides between "nothing was done" and "look
 //! before trying again". Trying again is the caller's decision.
 
 mod answer;
