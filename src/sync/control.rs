@@ -87,14 +87,18 @@ impl Engine {
             request
         };
         self.wake.notify_one();
-        let is_driven = self.turn.try_lock().is_err();
-        if !is_driven {
-            return self.drive(Mode::UntilQuiet, None).await;
-        }
         let mut finished = self.finished.subscribe();
-        let answered = finished.wait_for(|(answered, _)| *answered >= request).await;
-        // The sender is part of this engine: it cannot be gone.
-        answered.map(|answered| answered.1.clone()).map_err(|_| SyncError::TimedOut)
+        let answered = async {
+            let answered = finished.wait_for(|(answered, _)| *answered >= request).await;
+            // The sender is part of this engine: it cannot be gone.
+            answered.map(|answered| answered.1.clone()).map_err(|_| SyncError::TimedOut)
+        };
+        // Who drives the engine may begin or end at any moment.
+        let turn = tokio::select! {
+            report = answered => return report,
+            turn = self.turn.lock() => turn,
+        };
+        self.drive(&turn, Mode::UntilQuiet, None).await
     }
 
     /// Returns when a cycle that runs has come to its end: nothing more could be done.

@@ -74,16 +74,23 @@ pub(super) struct Drive<'e> {
 impl Engine {
     /// Pulls if it is due, plans and executes until nothing more can be done now.
     pub async fn cycle(&self) -> Result<CycleReport> {
-        self.drive(Mode::UntilQuiet, None).await
+        let turn = self.turn.lock().await;
+        self.drive(&turn, Mode::UntilQuiet, None).await
     }
 
     /// Keeps the vault in sync until `stop` becomes true.
     pub async fn run(self: Arc<Self>, stop: watch::Receiver<bool>) -> Result<()> {
-        self.drive(Mode::UntilStopped, Some(stop)).await.map(|_| ())
+        let turn = self.turn.lock().await;
+        self.drive(&turn, Mode::UntilStopped, Some(stop)).await.map(|_| ())
     }
 
-    pub(super) async fn drive(&self, mode: Mode, mut stop: Option<watch::Receiver<bool>>) -> Result<CycleReport> {
-        let _turn = self.turn.lock().await;
+    /// For whoever has the turn: one at a time drives.
+    pub(super) async fn drive(
+        &self,
+        _turn: &tokio::sync::MutexGuard<'_, ()>,
+        mode: Mode,
+        mut stop: Option<watch::Receiver<bool>>,
+    ) -> Result<CycleReport> {
         let mut attempt = 0;
         loop {
             let mut drive = Drive::new(self, mode);

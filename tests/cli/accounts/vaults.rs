@@ -189,6 +189,6 @@ fn a_key_store_that_is_locked_at_login_lets_the_vault_go_on_when_it_is_opened() 
     assert!(problem["hint"].as_str().unwrap().contains("unlock it"), "{problem}");
     world.session.as_mut().unwrap().unlock();
     world.device.ok("test-connection");
-    world.device.ok("wait --timeout 30 @/mnt/take.txt");
+    eventually("the vault goes on by itself", || state(&world) == "idle");
     assert_eq!(remote(&world, "take.txt").unwrap(), b"one");
 }
