@@ -437,6 +437,10 @@ async fn no_connection_at_all() {
             assert!(matches!(error.kind, Offline | Busy | Ambiguous), "{outage} {call:?}: {error}");
         }
         link.up();
+        // It listens again a moment later, and until then a refusal is the right answer.
+        while tokio::net::TcpStream::connect(cell.sim.address()).await.is_err() {
+            tokio::task::yield_now().await;
+        }
         for call in [Call::List, Call::Metadata, Call::Download] {
             patient(|| cell.attempt(call)).await.unwrap_or_else(|error| panic!("{outage} {call:?}: {error}"));
         }
