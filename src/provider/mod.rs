@@ -15,6 +15,7 @@ mod error;
 mod fault_control;
 mod faulty;
 pub mod http;
+mod index_file;
 mod limit;
 pub mod local;
 mod rate;

@@ -10,7 +10,7 @@ use std::path::Path;
 
 use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
 
-use crate::provider::{Cursor, ErrorKind, ProviderError};
+use crate::provider::{Cursor, ErrorKind, ProviderError, index_file};
 use crate::types::RemoteId;
 
 type Result<T> = rusqlite::Result<T>;
@@ -39,17 +39,7 @@ pub(super) struct Index {
 impl Index {
     /// Opens the index; makes a new one if there is none or if it cannot be used.
     pub(super) fn open(path: &Path) -> Result<Self> {
-        Self::try_open(path).or_else(|error| {
-            tracing::warn!(%error, path = %path.display(), "the index of folders is damaged and is made anew");
-            for suffix in ["", "-wal", "-shm"] {
-                let mut file = path.as_os_str().to_owned();
-                file.push(suffix);
-                if let Err(error) = std::fs::remove_file(&file) {
-                    tracing::debug!(%error, "nothing to remove");
-                }
-            }
-            Self::try_open(path)
-        })
+        index_file::open_or_renew(path, Self::try_open)
     }
 
     fn try_open(path: &Path) -> Result<Self> {

@@ -13,6 +13,7 @@ use std::path::Path;
 use rusqlite::{Connection, OptionalExtension as _, Params, params};
 use uuid::Uuid;
 
+use crate::provider::index_file;
 use crate::types::{ContentHash, EntryName, RemoteId};
 
 use super::root::Stat;
@@ -53,21 +54,7 @@ pub(super) struct Index {
 impl Index {
     /// Opens the index; makes a new one if there is none or if it cannot be used.
     pub(super) fn open(path: &Path) -> Result<Self> {
-        match Self::try_open(path) {
-            Ok(index) => Ok(index),
-            Err(error) if is_beyond_repair(&error) => {
-                tracing::warn!(%error, path = %path.display(), "the index is damaged and is made anew");
-                for suffix in ["", "-wal", "-shm"] {
-                    let mut file = path.as_os_str().to_owned();
-                    file.push(suffix);
-                    if let Err(error) = std::fs::remove_file(&file) {
-                        tracing::debug!(%error, "nothing to remove");
-                    }
-                }
-                Self::try_open(path)
-            }
-            Err(error) => Err(error),
-        }
+        index_file::open_or_renew(path, Self::try_open)
     }
 
     fn try_open(path: &Path) -> Result<Self> {
@@ -286,13 +273,6 @@ pub(super) fn open_log(path: &Path) -> std::io::Result<File> {
     let mut log = path.as_os_str().to_owned();
     log.push("-wal");
     OpenOptions::new().read(true).write(true).open(log)
-}
-
-fn is_beyond_repair(error: &rusqlite::Error) -> bool {
-    use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase};
-    matches!(error.sqlite_error_code(), Some(DatabaseCorrupt | NotADatabase))
-        || matches!(error, rusqlite::Error::InvalidQuery | rusqlite::Error::QueryReturnedNoRows)
-        || matches!(error, rusqlite::Error::SqliteFailure(failure, _) if failure.extended_code == 1)
 }
 
 fn meta(connection: &Connection, key: &str) -> Result<Option<String>> {
