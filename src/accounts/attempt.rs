@@ -43,9 +43,8 @@ pub(super) enum Phase {
     Done(Box<Outcome>),
 }
 
-/// One try to sign in.
-pub(super) struct Attempt {
-    pub(super) id: Uuid,
+/// What somebody wants to sign in to, and how.
+pub(super) struct Asked {
     pub(super) provider: ProviderKind,
     pub(super) base_url: Option<String>,
     pub(super) issuer: Arc<Issuer>,
@@ -54,39 +53,32 @@ pub(super) struct Attempt {
     pub(super) place: SecretPlace,
     /// Where the browser is sent, and what proves that it comes from there.
     pub(super) redirect: Option<(String, Secret)>,
-    pub(super) ends: Instant,
     pub(super) limit: Duration,
+}
+
+/// One try to sign in.
+pub(super) struct Attempt {
+    pub(super) id: Uuid,
+    pub(super) asked: Asked,
+    pub(super) ends: Instant,
     phase: watch::Sender<Phase>,
 }
 
-/// What an attempt is made of.
-pub(super) struct NewAttempt {
-    pub(super) provider: ProviderKind,
-    pub(super) base_url: Option<String>,
-    pub(super) issuer: Arc<Issuer>,
-    pub(super) verifier: Secret,
-    pub(super) way: Way,
-    pub(super) place: SecretPlace,
-    pub(super) redirect: Option<(String, Secret)>,
-    pub(super) limit: Duration,
-}
-
 impl Attempt {
-    pub(super) fn new(new: NewAttempt) -> Self {
-        let NewAttempt { provider, base_url, issuer, verifier, way, place, redirect, limit } = new;
-        let (id, ends, phase) = (Uuid::new_v4(), Instant::now() + limit, watch::Sender::new(Phase::Waiting));
-        Self { id, provider, base_url, issuer, verifier, way, place, redirect, ends, limit, phase }
+    pub(super) fn new(asked: Asked) -> Self {
+        let ends = Instant::now() + asked.limit;
+        Self { id: Uuid::new_v4(), asked, ends, phase: watch::Sender::new(Phase::Waiting) }
     }
 
     /// The address that the browser opens.
     pub(super) fn address(&self) -> reqwest::Url {
-        let redirect = self.redirect.as_ref().map(|(address, state)| (address.as_str(), state));
-        self.issuer.authorize_url(&self.verifier, redirect)
+        let redirect = self.asked.redirect.as_ref().map(|(address, state)| (address.as_str(), state));
+        self.asked.issuer.authorize_url(&self.asked.verifier, redirect)
     }
 
     /// True if this answer carries the state of this attempt.
     pub(super) fn is_meant_by(&self, answer: &Redirected) -> bool {
-        self.redirect.as_ref().is_some_and(|(_, state)| is_same(state, &answer.state))
+        self.asked.redirect.as_ref().is_some_and(|(_, state)| is_same(state, &answer.state))
     }
 
     /// The code in an answer of the browser, once its state is the right one.
@@ -94,7 +86,7 @@ impl Attempt {
         if !self.is_meant_by(&answer) {
             return Err(AccountError::WrongState);
         }
-        let own = self.issuer.endpoints.authorize.origin();
+        let own = self.asked.issuer.endpoints.authorize.origin();
         let is_other = |issuer: &str| reqwest::Url::parse(issuer).map_or(true, |issuer| issuer.origin() != own);
         if answer.issuer.as_deref().is_some_and(is_other) {
             return Err(AccountError::WrongIssuer);

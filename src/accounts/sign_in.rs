@@ -6,7 +6,7 @@ use std::time::Duration;
 use reqwest::Url;
 use uuid::Uuid;
 
-use super::attempt::{Attempt, NewAttempt, Outcome, Way, pasted};
+use super::attempt::{Asked, Attempt, Outcome, Way, pasted};
 use super::directory::{AccountSettings, Accounts, issuer};
 use super::error::{AccountError, IssuerError};
 use super::issuer::{Grant, Owner};
@@ -63,7 +63,7 @@ impl Accounts {
         let app_key = new.app_key.unwrap_or(settings.app_key);
         let issuer = Arc::new(issuer(new.provider, base_url.as_deref(), &checked_key(new.provider, &app_key)?)?);
         // Its port may be needed.
-        self.waiting(|attempt| attempt.provider == new.provider)
+        self.waiting(|attempt| attempt.asked.provider == new.provider)
             .into_iter()
             .for_each(|older| older.give_up(AccountError::Replaced));
         let (loopback, redirect) = match new.way {
@@ -75,7 +75,7 @@ impl Accounts {
             Way::Scheme => (None, Some(SCHEME_REDIRECT.to_owned())),
             Way::Code => (None, None),
         };
-        let attempt = Arc::new(Attempt::new(NewAttempt {
+        let attempt = Arc::new(Attempt::new(Asked {
             provider: new.provider,
             base_url,
             issuer,
@@ -85,7 +85,7 @@ impl Accounts {
             redirect: redirect.map(|address| (address, pkce::state())),
             limit: if new.way == Way::Code { CODE_LIMIT } else { BROWSER_LIMIT },
         }));
-        let begun = Begun { attempt: attempt.id, address: attempt.address().to_string(), limit: attempt.limit };
+        let begun = Begun { attempt: attempt.id, address: attempt.address().to_string(), limit: attempt.asked.limit };
         {
             let mut attempts = self.attempts();
             attempts.push(Arc::clone(&attempt));
@@ -99,7 +99,7 @@ impl Accounts {
     /// A person has pasted a code. Returns when the sign-in is over.
     pub async fn code(self: &Arc<Self>, attempt: Uuid, text: &str) -> Outcome {
         let code = pasted(text)?;
-        let attempt = self.waiting(|one| one.id == attempt && one.way == Way::Code).pop();
+        let attempt = self.waiting(|one| one.id == attempt && one.asked.way == Way::Code).pop();
         let attempt = attempt.filter(|attempt| attempt.take()).ok_or(AccountError::NoAttempt)?;
         self.redeem(attempt, Ok(code)).await
     }
@@ -113,7 +113,7 @@ impl Accounts {
             return Err(AccountError::Unreadable.into());
         }
         let answer = redirect::read(url.query().unwrap_or_default()).ok_or(AccountError::Unreadable)?;
-        let waiting = self.waiting(|one| one.way == Way::Scheme);
+        let waiting = self.waiting(|one| one.asked.way == Way::Scheme);
         let nobody = if waiting.is_empty() { AccountError::NoAttempt } else { AccountError::WrongState };
         // Anybody can open such an address: one of another state is no reason to give up.
         let attempt = waiting.into_iter().find(|attempt| attempt.is_meant_by(&answer)).ok_or(nobody)?;
@@ -166,8 +166,8 @@ impl Accounts {
     }
 
     async fn exchange(self: &Arc<Self>, attempt: &Attempt, code: &Secret) -> Result<Account, AccountError> {
-        let redirect = attempt.redirect.as_ref().map(|(address, _)| address.as_str());
-        let grant = attempt.issuer.exchange(code, &attempt.verifier, redirect).await.map_err(|error| {
+        let redirect = attempt.asked.redirect.as_ref().map(|(address, _)| address.as_str());
+        let grant = attempt.asked.issuer.exchange(code, &attempt.asked.verifier, redirect).await.map_err(|error| {
             if let IssuerError::InvalidGrant { said } = error {
                 AccountError::CodeRefused { said }
             } else {
@@ -176,7 +176,7 @@ impl Accounts {
         })?;
         let kept = self.keep(attempt, &grant).await;
         if kept.is_err()
-            && let Err(error) = attempt.issuer.revoke(&grant.access).await
+            && let Err(error) = attempt.asked.issuer.revoke(&grant.access).await
         {
             tracing::warn!(%error, "a sign-in that could not be kept could not be taken back either");
         }
@@ -185,13 +185,13 @@ impl Accounts {
 
     /// Keeps what was granted: the refresh token first, then the account that names its place.
     async fn keep(self: &Arc<Self>, attempt: &Attempt, grant: &Grant) -> Result<Account, AccountError> {
-        if let Some(missing) = missing_scopes(&attempt.issuer, grant.scopes.as_deref()) {
+        if let Some(missing) = missing_scopes(&attempt.asked.issuer, grant.scopes.as_deref()) {
             return Err(AccountError::TooNarrow { missing });
         }
         let refresh = grant.refresh.clone().ok_or(AccountError::NotRenewable)?;
-        let owner = attempt.issuer.owner(&grant.access).await?;
-        let (this, issuer) = (Arc::clone(self), Arc::clone(&attempt.issuer));
-        let (provider, base_url, place) = (attempt.provider, attempt.base_url.clone(), attempt.place);
+        let owner = attempt.asked.issuer.owner(&grant.access).await?;
+        let (this, issuer) = (Arc::clone(self), Arc::clone(&attempt.asked.issuer));
+        let (provider, base_url, place) = (attempt.asked.provider, attempt.asked.base_url.clone(), attempt.asked.place);
         let (scopes, token) = (grant.scopes.clone(), refresh.clone());
         let write = move || {
             let id = AccountId::new(provider, base_url.as_deref(), &owner.remote_id);
@@ -219,7 +219,7 @@ impl Accounts {
             Ok::<_, AccountError>(account)
         };
         let account = tokio::task::spawn_blocking(write).await??;
-        let session = Session::new(account.clone(), Arc::clone(&attempt.issuer), Some(refresh));
+        let session = Session::new(account.clone(), Arc::clone(&attempt.asked.issuer), Some(refresh));
         self.tokens_of(&account).await?.signed_in(session, Some(grant));
         Ok(account)
     }
@@ -246,7 +246,7 @@ async fn watch_over(accounts: Arc<Accounts>, attempt: Arc<Attempt>, loopback: Op
         query = browser => query,
         () = attempt.taken() => return,
         () = tokio::time::sleep_until(attempt.ends) => {
-            attempt.give_up(AccountError::TimedOut { limit: attempt.limit });
+            attempt.give_up(AccountError::TimedOut { limit: attempt.asked.limit });
             return;
         }
     };
