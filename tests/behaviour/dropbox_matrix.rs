@@ -420,9 +420,9 @@ async fn no_connection_at_all() {
         let cell = Cell::with(Phases { connect: short, first_byte: short, idle: short, whole: 2 * short }).await;
         let link = cell.sim.link();
         if outage == "refused" {
-            link.refuse()
+            link.refuse().await;
         } else {
-            link.go_silent()
+            link.go_silent();
         }
         let attempts = Call::ALL.map(|call| {
             let cell = &cell;
@@ -436,11 +436,7 @@ async fn no_connection_at_all() {
             };
             assert!(matches!(error.kind, Offline | Busy | Ambiguous), "{outage} {call:?}: {error}");
         }
-        link.up();
-        // It listens again a moment later, and until then a refusal is the right answer.
-        while tokio::net::TcpStream::connect(cell.sim.address()).await.is_err() {
-            tokio::task::yield_now().await;
-        }
+        link.up().await;
         for call in [Call::List, Call::Metadata, Call::Download] {
             patient(|| cell.attempt(call)).await.unwrap_or_else(|error| panic!("{outage} {call:?}: {error}"));
         }

@@ -18,6 +18,8 @@ struct Inner {
     down: Pacer,
     up: Pacer,
     state: watch::Sender<State>,
+    /// What the server has done about it.
+    listens: watch::Sender<bool>,
 }
 
 /// What the network lets through.
@@ -39,6 +41,8 @@ impl Default for Link {
             down: Pacer::default(),
             up: Pacer::default(),
             state: watch::Sender::new(State::Up),
+            // Its socket is bound before anybody knows where.
+            listens: watch::Sender::new(true),
         }))
     }
 }
@@ -61,9 +65,10 @@ impl Link {
         self.0.per_connection.store(bytes_per_second, Ordering::Relaxed);
     }
 
-    /// Refuses connections and closes the open ones, until [`Link::up`].
-    pub fn refuse(&self) {
+    /// Refuses connections and closes the open ones, until [`Link::up`]. Returns when nobody listens any more.
+    pub async fn refuse(&self) {
         self.0.state.send_replace(State::Refusing);
+        self.until_listens(false).await;
     }
 
     /// Accepts connections and says nothing on any, until [`Link::up`]: a stalled handshake, a dead route.
@@ -71,9 +76,19 @@ impl Link {
         self.0.state.send_replace(State::Silent);
     }
 
-    /// Ends an outage.
-    pub fn up(&self) {
+    /// Ends an outage. Returns when connections are accepted again.
+    pub async fn up(&self) {
         self.0.state.send_replace(State::Up);
+        self.until_listens(true).await;
+    }
+
+    async fn until_listens(&self, wanted: bool) {
+        // The sender is part of this network: it cannot be gone.
+        drop(self.0.listens.subscribe().wait_for(|listens| *listens == wanted).await);
+    }
+
+    pub(crate) fn set_listens(&self, listens: bool) {
+        self.0.listens.send_replace(listens);
     }
 
     pub(crate) fn round_trip(&self) -> Duration {

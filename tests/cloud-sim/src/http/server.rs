@@ -64,11 +64,13 @@ impl<S: Service> Server<S> {
             if *state.borrow() == State::Refusing {
                 listening.listener = None;
             }
+            self.link.set_listens(listening.listener.is_some());
             state.wait_for(|state| *state != State::Refusing).await.map_err(io::Error::other)?;
             let listener = match listening.listener.take() {
                 Some(listener) => TcpListener::from_std(listener)?,
                 None => TcpListener::bind(listening.address).await?,
             };
+            self.link.set_listens(true);
             loop {
                 tokio::select! {
                     refusing = state.wait_for(|state| *state == State::Refusing) => {
