@@ -3,10 +3,11 @@
 //! Handlers run on the session's threads. They do memory and local-disk work only; an operation that has to wait for bytes takes its
 //! reply along and returns. Every guard is dropped before a reply is sent: after it the kernel may release the handle at once.
 
+use std::collections::HashSet;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use fuser::{
@@ -34,11 +35,24 @@ pub(super) struct Adapter {
     vfs: Arc<VaultFs>,
     /// What the kernel offers of [`platform::CAPABILITIES`].
     granted: InitFlags,
+    /// What the kernel has open. An unmount drops the RELEASE requests that still wait (`fuse_abort_conn`, fs/fuse/dev.c).
+    handles: Mutex<HashSet<HandleNo>>,
 }
 
 impl Adapter {
     pub(super) fn new(vfs: Arc<VaultFs>) -> Self {
-        Self { vfs, granted: InitFlags::empty() }
+        Self { vfs, granted: InitFlags::empty(), handles: Mutex::default() }
+    }
+
+    /// Notes a handle before the kernel learns of it.
+    fn opened(&self, handle: HandleNo) -> FileHandle {
+        self.handles.lock().unwrap_or_else(PoisonError::into_inner).insert(handle);
+        FileHandle(handle.0)
+    }
+
+    fn closed(&self, handle: HandleNo) {
+        self.handles.lock().unwrap_or_else(PoisonError::into_inner).remove(&handle);
+        self.vfs.release(handle);
     }
 }
 
@@ -112,6 +126,12 @@ impl fuser::Filesystem for Adapter {
         let congestion = config.set_congestion_threshold(CONGESTION_THRESHOLD);
         tracing::debug!(?max_write, ?background, ?congestion, "connected to the kernel");
         Ok(())
+    }
+
+    fn destroy(&mut self) {
+        for handle in self.handles.get_mut().unwrap_or_else(PoisonError::into_inner).drain() {
+            self.vfs.release(handle);
+        }
     }
 
     fn lookup(&self, _request: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEntry) {
@@ -229,7 +249,7 @@ impl fuser::Filesystem for Adapter {
 
     fn open(&self, _request: &Request, ino: INodeNo, flags: OpenFlags, reply: ReplyOpen) {
         match self.vfs.open(convert::ino(ino), intent(flags)) {
-            Ok(handle) => reply.opened(FileHandle(handle.0), FopenFlags::FOPEN_KEEP_CACHE),
+            Ok(handle) => reply.opened(self.opened(handle), FopenFlags::FOPEN_KEEP_CACHE),
             Err(error) => reply.error(failed("open", ino, &error)),
         }
     }
@@ -248,7 +268,7 @@ impl fuser::Filesystem for Adapter {
             self.vfs.create(convert::ino(parent), name, owner(request, mode, umask), intent(OpenFlags(flags)));
         match created {
             Ok((stat, handle)) => {
-                let fh = FileHandle(handle.0);
+                let fh = self.opened(handle);
                 reply.created(&TTL, &convert::attr(&stat), GENERATION, fh, FopenFlags::FOPEN_KEEP_CACHE);
             }
             Err(error) => reply.error(failed("create", parent, &error)),
@@ -306,7 +326,7 @@ impl fuser::Filesystem for Adapter {
         _flush: bool,
         reply: ReplyEmpty,
     ) {
-        self.vfs.release(handle(fh));
+        self.closed(handle(fh));
         reply.ok();
     }
 

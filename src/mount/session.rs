@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use fuser::{BackgroundSession, Config, MountOption, SessionACL};
 
@@ -68,6 +69,11 @@ pub enum MountError {
     },
 }
 
+/// A program that only looks (`df`, an indexer, a file manager that is told of the unmount) uses a mount for a moment. No event tells
+/// when it stops.
+const IN_USE_PATIENCE: Duration = Duration::from_secs(1);
+const IN_USE_PAUSE: Duration = Duration::from_millis(50);
+
 /// A mounted vault. Dropping it unmounts.
 pub struct MountedVault {
     dir: PathBuf,
@@ -113,10 +119,15 @@ impl MountedVault {
         &self.dir
     }
 
-    /// Unmounts and waits until the last request is answered. A mount that is in use stays as it is.
+    /// Unmounts and waits until the last request is answered. A mount that stays in use stays as it is.
     pub fn unmount(mut self) -> Result<(), Box<(Self, MountError)>> {
-        if let Err(error) = detach(&self.dir, false) {
-            return Err(Box::new((self, error)));
+        let patient_until = Instant::now() + IN_USE_PATIENCE;
+        loop {
+            match detach(&self.dir, false) {
+                Ok(()) => break,
+                Err(MountError::InUse(_)) if Instant::now() < patient_until => std::thread::sleep(IN_USE_PAUSE),
+                Err(error) => return Err(Box::new((self, error))),
+            }
         }
         self.finish();
         Ok(())

@@ -3,7 +3,8 @@
 use std::fs;
 use std::time::{Duration, Instant};
 
-use crate::support::{Device, eventually, kill};
+use crate::support::{Device, eventually, kill, signal};
+use crate::system::Mapping;
 
 /// Runs a command that must fail, and returns what it said.
 fn refused(device: &Device, arguments: &[&std::ffi::OsStr]) -> (i32, String) {
@@ -97,6 +98,26 @@ fn a_mount_in_use_is_not_taken_away() {
     fs::write(mnt.join("still works"), "").unwrap();
     drop(file);
     device.ok(["unmount".as_ref(), mnt.as_os_str()]);
+}
+
+#[test]
+fn what_was_written_is_sent_though_the_kernel_never_told_that_it_was_closed() {
+    let device = Device::new("lifecycle");
+    let remote = device.path("remote");
+    let mnt = device.mount_local(&remote);
+    let file = fs::File::options().read(true).write(true).create_new(true).open(mnt.join("bank.samples")).unwrap();
+    std::io::Write::write_all(&mut &file, &[b'x'; 4096]).unwrap();
+    let mapping = Mapping::new(&file, 4096);
+    drop(file);
+    // The mapping was the last user: the kernel queues its RELEASE, and drops the queue with the connection (`fuse_abort_conn`).
+    let daemon = device.daemon_pid();
+    signal("STOP", daemon);
+    drop(mapping);
+    let unmounted = std::process::Command::new("fusermount3").arg("-u").arg(&mnt).status();
+    signal("CONT", daemon);
+    assert!(unmounted.unwrap().success());
+    device.ok(["wait", "--timeout", "50", "--vault", "vault", "."]);
+    assert_eq!(fs::read(remote.join("bank.samples")).unwrap(), [b'x'; 4096]);
 }
 
 #[test]

@@ -169,7 +169,12 @@ impl Drop for Device {
 
 /// `kill -9`.
 pub(crate) fn kill(process: u32) {
-    assert!(Command::new("kill").args(["-9", &process.to_string()]).status().unwrap().success());
+    signal("KILL", process);
+}
+
+/// Sends the signal of this name.
+pub(crate) fn signal(name: &str, process: u32) {
+    assert!(Command::new("kill").args(["-s", name, &process.to_string()]).status().unwrap().success());
 }
 
 /// Waits until `check` holds; panics with `what` after ten seconds.
