@@ -28,6 +28,8 @@ pub(crate) struct Scenario {
     /// One device and nobody else: what it shows never changes by itself.
     pub(crate) alone: bool,
     pub(crate) crashes: bool,
+    /// Some crashes are power cuts: what the catalog has not made durable is forgotten.
+    pub(crate) cuts_power: bool,
     pub(crate) skewed: bool,
     pub(crate) loses_catalog: bool,
     /// Users leave things out, and take them in again.
@@ -64,6 +66,7 @@ impl Scenario {
             skewed: random.random_bool(0.3),
             loses_catalog: random.random_bool(0.1) && !alone,
             filters: false,
+            cuts_power: random.random_bool(0.5),
         }
     }
 }
@@ -266,7 +269,11 @@ impl World {
     }
 
     async fn restart(&mut self, who: usize) {
-        if self.scenario.crashes && self.chance(0.7) {
+        if self.scenario.crashes && self.scenario.cuts_power && self.chance(0.4) {
+            self.note(format!("the power of device{who} is cut"));
+            self.give_up_unrecorded(who);
+            self.devices[who].cut_power().await;
+        } else if self.scenario.crashes && self.chance(0.7) {
             self.note(format!("device{who} crashes"));
             let loses_catalog = self.scenario.loses_catalog && !self.scenario.serial && self.chance(0.3);
             if loses_catalog {
@@ -284,7 +291,7 @@ impl World {
         self.devices[who].start();
     }
 
-    /// Only bytes that were synced to disk are promised to survive the loss of the catalog.
+    /// Only bytes that were synced to disk are promised to survive a power cut or the loss of the catalog.
     fn give_up_unrecorded(&mut self, who: usize) {
         for row in self.devices[who].rows().into_values() {
             if let LocalContent::Staged { staged, .. } = row.content
