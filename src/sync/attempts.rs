@@ -24,7 +24,8 @@ use crate::provider::{EntryBody, ErrorKind, RemoteEntry};
 use crate::types::{NameRules, NodeId, RemoteId};
 
 impl Engine {
-    /// Notes an attempt, durably. Its call must follow.
+    /// Notes an attempt, durably. Its call must follow. `None`: an earlier attempt of the node was still open. Its outcome is known
+    /// now, and the plan is to be made again: how the next call ends would say nothing of what that one has made.
     pub(super) async fn begin_attempt(
         &self,
         node: NodeId,
@@ -32,11 +33,16 @@ impl Engine {
         parent: &RemoteId,
         place: &Place,
         made: Made,
-    ) -> Result<Attempt> {
+    ) -> Result<Option<Attempt>> {
+        if let Some(open) = self.catalog.read(|view| view.attempt(node))? {
+            self.settle_attempt(&open).await?;
+            self.end_attempt(node)?;
+            return Ok(None);
+        }
         let attempt = Attempt { node, over: over.cloned(), parent: parent.clone(), name: place.name.clone(), made };
         self.catalog.write(|txn| txn.put_attempt(&attempt))?;
         self.make_durable().await?;
-        Ok(attempt)
+        Ok(Some(attempt))
     }
 
     /// Makes durable what was committed. Calls that are about to be made at the same time share one flush.

@@ -86,7 +86,9 @@ impl Engine {
 
     async fn create_remote_folder(&self, node: NodeId, expected: &Sides, place: &Place) -> Result<Outcome> {
         let Some(parent) = self.parent_rid(place)? else { return Ok(Outcome::Stale) };
-        let attempt = self.begin_attempt(node, None, &parent, place, Made::Folder).await?;
+        let Some(attempt) = self.begin_attempt(node, None, &parent, place, Made::Folder).await? else {
+            return Ok(Outcome::Refreshed);
+        };
         let made = self.provider.create_folder(&parent, &place.name).await;
         self.made(&attempt, expected, made).await
     }
@@ -96,7 +98,9 @@ impl Engine {
             return Ok(Outcome::Stale);
         };
         let Some(parent) = self.parent_rid(place)? else { return Ok(Outcome::Stale) };
-        let attempt = self.begin_attempt(node, None, &parent, place, Made::Symlink(target.clone())).await?;
+        let Some(attempt) = self.begin_attempt(node, None, &parent, place, Made::Symlink(target.clone())).await? else {
+            return Ok(Outcome::Refreshed);
+        };
         let made = self.provider.create_symlink(&parent, &place.name, target).await;
         self.made(&attempt, expected, made).await
     }
@@ -132,7 +136,9 @@ impl Engine {
     async fn move_remote(&self, node: NodeId, expected: &Sides, place: Place) -> Result<Outcome> {
         let Some(rid) = expected.remote.as_ref().and_then(|side| side.rid.clone()) else { return Ok(Outcome::Stale) };
         let Some(parent) = self.parent_rid(&place)? else { return Ok(Outcome::Stale) };
-        let attempt = self.begin_attempt(node, Some(&rid), &parent, &place, Made::Moved).await?;
+        let Some(attempt) = self.begin_attempt(node, Some(&rid), &parent, &place, Made::Moved).await? else {
+            return Ok(Outcome::Refreshed);
+        };
         let answer = self.provider.relocate(&rid, &parent, &place.name).await;
         if answer.as_ref().is_err_and(|error| error.kind != ErrorKind::Ambiguous) {
             self.end_attempt(node)?;

@@ -141,7 +141,9 @@ impl Engine {
             Err(error) => return Err(error),
         };
         let target = UploadTarget::Create { parent: parent.clone(), name: place.name.clone() };
-        self.begin_attempt(node, None, &parent, place, ready.made()).await?;
+        if self.begin_attempt(node, None, &parent, place, ready.made()).await?.is_none() {
+            return Ok(Outcome::Refreshed);
+        }
         let error = match self.send(node, &ready, target).await? {
             Ok(entry) => return self.record_upload(node, expected, entry, ready.sent(), ready.hash).await,
             Err(error) => error,
@@ -188,7 +190,9 @@ impl Engine {
         let Some(place) = expected.remote.as_ref().map(|side| &side.place) else { return Ok(Outcome::Stale) };
         let Some(parent) = self.parent_rid(place)? else { return Ok(Outcome::Stale) };
         let target = UploadTarget::Replace { id: rid.clone(), expected: revision.clone() };
-        self.begin_attempt(node, Some(&rid), &parent, place, ready.made()).await?;
+        if self.begin_attempt(node, Some(&rid), &parent, place, ready.made()).await?.is_none() {
+            return Ok(Outcome::Refreshed);
+        }
         let error = match self.send(node, &ready, target).await? {
             Ok(entry) => return self.record_upload(node, expected, entry, ready.sent(), ready.hash).await,
             Err(error) => error,

@@ -44,13 +44,22 @@ pub(crate) enum Release {
     Lose,
 }
 
+/// Where to stop.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum StopAt {
+    Nowhere,
+    /// After so many boundaries.
+    Boundary(u64),
+    /// At the first one of this kind.
+    Call(&'static str, Side),
+}
+
 /// A provider with a gate.
 pub(crate) struct Gated<P> {
-    inner: P,
+    pub(crate) inner: P,
     /// Boundaries passed.
     passed: AtomicU64,
-    /// The boundary to stop at.
-    stop_at: AtomicU64,
+    stop_at: Mutex<StopAt>,
     stopped: watch::Sender<Option<Stopped>>,
     release: watch::Sender<Release>,
     /// Every call is held at its next boundary.
@@ -66,7 +75,7 @@ impl<P: Provider> Gated<P> {
         Self {
             inner,
             passed: AtomicU64::new(0),
-            stop_at: AtomicU64::new(u64::MAX),
+            stop_at: Mutex::new(StopAt::Nowhere),
             stopped: watch::Sender::new(None),
             release: watch::Sender::new(Release::Held),
             frozen: watch::Sender::new(false),
@@ -77,15 +86,24 @@ impl<P: Provider> Gated<P> {
 
     /// Counts from here; the call at boundary `at` is stopped.
     pub(crate) fn arm(&self, at: u64) {
+        self.stop_at(StopAt::Boundary(at));
+    }
+
+    /// The next such call is stopped.
+    pub(crate) fn arm_call(&self, operation: &'static str, side: Side) {
+        self.stop_at(StopAt::Call(operation, side));
+    }
+
+    fn stop_at(&self, at: StopAt) {
         self.stopped.send_replace(None);
         self.release.send_replace(Release::Held);
         self.passed.store(0, Ordering::Relaxed);
-        self.stop_at.store(at, Ordering::Relaxed);
+        *self.stop_at.lock().unwrap() = at;
     }
 
     /// Stops nothing any more. Returns how many boundaries were passed.
     pub(crate) fn disarm(&self) -> u64 {
-        self.stop_at.store(u64::MAX, Ordering::Relaxed);
+        *self.stop_at.lock().unwrap() = StopAt::Nowhere;
         self.passed.load(Ordering::Relaxed)
     }
 
@@ -109,7 +127,13 @@ impl<P: Provider> Gated<P> {
     }
 
     async fn pass(&self, operation: &'static str, name: Option<&EntryName>, side: Side) -> Result<()> {
-        if self.passed.fetch_add(1, Ordering::Relaxed) != self.stop_at.load(Ordering::Relaxed) {
+        let passed = self.passed.fetch_add(1, Ordering::Relaxed);
+        let is_here = match *self.stop_at.lock().unwrap() {
+            StopAt::Nowhere => false,
+            StopAt::Boundary(at) => at == passed,
+            StopAt::Call(wanted, wanted_side) => (wanted, wanted_side) == (operation, side),
+        };
+        if !is_here {
             self.frozen.subscribe().wait_for(|frozen| !frozen).await.unwrap();
             return Ok(());
         }

@@ -22,6 +22,7 @@ mod folder;
 mod gate;
 mod happy;
 mod kills;
+mod lost;
 mod oracle;
 mod parts;
 mod power;
