@@ -40,6 +40,19 @@ fn deleted_here() {
 }
 
 #[test]
+fn a_folder_moved_over_the_one_that_it_was_in_takes_it_over() {
+    // As a filter leaves it that came when `b/b` had been moved over `b`, and went when that had been deleted there.
+    case(
+        EXACT,
+        "C x C folders",
+        "2 dir L - | R b | S -
+         3 dir L b | R - | S 2/b",
+    )
+    .plans(&["3 drop synced"])
+    .ends_with(&["b"]);
+}
+
+#[test]
 fn moving_a_folder_of_many_is_one_step() {
     let mut drawing = "2 dir L e | R d | S d\n".to_owned();
     for node in 3..103 {

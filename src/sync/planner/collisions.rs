@@ -140,6 +140,10 @@ fn adopt(view: &View<'_>, outcomes: &mut [Outcome<'_>], here: Index, there: Inde
         // A folder that was deleted and made again here, and is needed there: first S forgets the old one.
         outcomes[there].forget_base = true;
         outcomes[here].naming = Naming::MayAdopt;
+    } else if view.nodes[here].synced.and_then(|spot| spot.up).is_some_and(|folder| is_new_there(view, folder)) {
+        // S remembers it in a folder that may be adopted, too, perhaps by itself: each would wait for the other.
+        outcomes[here].forget_base = true;
+        outcomes[here].naming = Naming::MayAdopt;
     } else {
         outcomes[here].naming = Naming::Adopts(there);
         outcomes[there].naming = Naming::Adopted;
@@ -148,6 +152,12 @@ fn adopt(view: &View<'_>, outcomes: &mut [Outcome<'_>], here: Index, there: Inde
         NodeKind::Folder => "C x C folders",
         NodeKind::File | NodeKind::Symlink | NodeKind::Special => "C x C equal",
     });
+}
+
+/// True if only the provider has it.
+fn is_new_there(view: &View<'_>, index: Index) -> bool {
+    let node = &view.nodes[index];
+    node.remote.is_some() && node.local.is_none() && node.synced.is_none()
 }
 
 /// Gives a loser another place.

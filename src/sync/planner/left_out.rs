@@ -7,10 +7,12 @@
 //! | as R | yes | no | the same |
 //! | changed | any | yes | rests until the filter changes |
 //! | no | any | yes | S forgets it: a deletion here is not sent |
+//! | no | under a reserved name | yes | rests: S alone remembers its name |
 //! | as S | no | yes | deleted there: goes here, as ever |
 //! | yes | no | no | stays here |
 //! | no | yes | no | is not shown |
 
+use super::places::stands_aside;
 use super::steps::Action;
 use super::table::{Bytes, Fate, Naming, Outcome};
 use super::view::{Index, Tree, View};
@@ -53,6 +55,7 @@ pub(super) fn wants<'a>(view: &View<'a>, outcome: &Outcome<'a>, index: Index) ->
         || trees.synced.is_none() && is_as(view, trees.local.as_ref(), trees.remote.as_ref());
     match (&trees.local, &trees.remote, &trees.synced) {
         (Some(_), Some(_), _) if known_to_both => (Some(Action::LeaveOut), false),
+        (None, Some(_), Some(_)) if stands_aside(view, Tree::Remote, index) => (None, false),
         (None, _, Some(_)) => (Some(Action::DropSynced), false),
         (Some(_), None, None) | (None, Some(_), None) | (None, None, None) => (None, true),
         (Some(_), ..) => (None, false),
