@@ -33,6 +33,8 @@ pub(crate) struct Faults {
     pub(crate) repeat: f64,
     /// The cursor is forgotten.
     pub(crate) reset: f64,
+    /// A page tells each place once, in its latest state, which may be ahead of the page (Dropbox only).
+    pub(crate) coalesce: f64,
     /// Longest delay of a call.
     pub(crate) delay_ms: u64,
 }
@@ -176,7 +178,10 @@ impl SimProvider {
             tip = known.max(tip.saturating_sub(usize::try_from(self.below(4)).unwrap()));
         }
         let to = tip.min(from.max(known) + PAGE_GROUPS);
-        let changes = (from..to).flat_map(|group| cloud.group(group)).collect();
+        let mut changes: Vec<Change> = (from..to).flat_map(|group| cloud.group(group)).collect();
+        if cloud.manner == Manner::Dropbox && self.happens(faults.coalesce) {
+            changes = coalesced(&cloud, &changes);
+        }
         Ok(ChangePage { changes, cursor: Cursor(format!("{}:{to}", cloud.epoch)), has_more: to < tip })
     }
 
@@ -225,6 +230,27 @@ impl SimProvider {
         }
         Ok(bytes)
     }
+}
+
+/// Deletions first, then what is there, in the order in which the places were told of last.
+fn coalesced(cloud: &Cloud, changes: &[Change]) -> Vec<Change> {
+    let mut told = std::collections::BTreeSet::new();
+    let (mut gone, mut present) = (Vec::new(), Vec::new());
+    for change in changes.iter().rev() {
+        let (parent, name) = match change {
+            Change::Upsert(entry) => (entry.parent.clone().unwrap_or_else(root_id), &entry.name),
+            Change::RemovedAt { parent, name } => (parent.clone(), name),
+            Change::Removed(_) => unreachable!("Dropbox tells deletions by place"),
+        };
+        if !told.insert((parent.clone(), cloud.names().key(name))) {
+            continue;
+        }
+        match cloud.child(&parent, name) {
+            Some(entry) => present.push(Change::Upsert(cloud.describe(entry))),
+            None => gone.push(Change::RemovedAt { parent, name: name.clone() }),
+        }
+    }
+    gone.into_iter().rev().chain(present.into_iter().rev()).collect()
 }
 
 #[async_trait]

@@ -52,9 +52,9 @@ impl Scenario {
         }
         let [busy, lost_reply, offline, lag, repeat, reset] = rates;
         let delay_ms = if random.random_bool(0.3) { 0 } else { random.random_range(1..4_000) };
-        let faults = Faults { busy, lost_reply, offline, lag, repeat, reset: reset / 3.0, delay_ms };
+        let faults = Faults { busy, lost_reply, offline, lag, repeat, reset: reset / 3.0, delay_ms, coalesce: 0.0 };
         let alone = random.random_bool(0.2);
-        Self {
+        let mut scenario = Self {
             seed,
             manner,
             devices: if alone { 1 } else { random.random_range(2..=4) },
@@ -67,7 +67,11 @@ impl Scenario {
             loses_catalog: random.random_bool(0.1) && !alone,
             filters: false,
             cuts_power: random.random_bool(0.5),
+        };
+        if random.random_bool(0.5) {
+            scenario.faults.coalesce = random.random_range(0.0..1.0);
         }
+        scenario
     }
 }
 
