@@ -1,7 +1,7 @@
 //! A provider over a bad link: the inner one, with faults, delays and an off switch under the control of a
 //! [`FaultControl`], and with capabilities taken away.
 //!
-//! Used by tests, by the demo's slow link and by the offline command. An error that it makes obeys the contract of the
+//! Used by tests, by vaults with a simulated link and by the offline command. An error that it makes obeys the contract of the
 //! trait: nothing was done, or the error is `Ambiguous`.
 
 use std::fs::File;

@@ -10,6 +10,7 @@ mod changes;
 mod create;
 mod delete;
 mod direct;
+mod dropbox_calls;
 mod dropbox_matrix;
 mod dropbox_world;
 mod errors;

@@ -143,7 +143,8 @@ impl Shared {
             self.index(CHANGES, move |index| index.apply(&FolderChanges::default(), &place))?;
             return Ok(ChangePage { changes: Vec::new(), cursor, has_more: false });
         }
-        self.disbelieve();
+        // Most of it is what this device has just sent, and says nothing of the folders that it was sent to.
+        self.disbelieve_at(&gone.iter().map(|one| &*one.path).chain(present.iter().map(|(path, _)| &**path)).collect());
         let arrived: std::collections::HashMap<&str, &str> = present
             .iter()
             .filter_map(|(path, entry)| match entry {

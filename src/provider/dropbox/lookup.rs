@@ -1,6 +1,7 @@
 //! Looking: the vault's folder, an entry by id, an entry by name. The service knows parents by path alone, so that an entry and its
 //! folder are asked for one after the other; a folder that moved in between shows, and the look is taken again.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -158,6 +159,21 @@ impl Shared {
     fn believe(&self, id: &RemoteId, path: &str) {
         let mut paths = self.paths.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         paths.put(id.clone(), (path.to_owned(), Instant::now()));
+    }
+
+    /// Something has come to these paths, or gone from them: what was believed to be there, and below, is believed no more. An entry
+    /// that moves is told at both its paths.
+    pub(super) fn disbelieve_at(&self, changed: &HashSet<&str>) {
+        let mut paths = self.paths.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let is_changed = |path: &str| {
+            let above = path.match_indices('/').map(|(end, _)| &path[..end]);
+            above.chain([path]).any(|path| changed.contains(path))
+        };
+        let doubted: Vec<RemoteId> =
+            paths.iter().filter(|(_, (path, _))| is_changed(path)).map(|(id, _)| id.clone()).collect();
+        for id in doubted {
+            paths.pop(&id);
+        }
     }
 
     /// Folders have moved or gone: no path is believed any more.
