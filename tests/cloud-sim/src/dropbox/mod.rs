@@ -129,7 +129,8 @@ impl DropboxSim {
             routes::ROUTES.iter().map(|route| route.name).chain(["oauth2/token", "oauth2/authorize"]).collect();
         let faults = Faults::new(options.seed, routes);
         let (link, log) = (Link::default(), Log::default());
-        let dropbox = Arc::new(Dropbox::new(options.seed, clock.clone(), spill, faults.clone(), log.clone()));
+        let dropbox =
+            Arc::new(Dropbox::new(options.seed, clock.clone(), spill, faults.clone(), link.clone(), log.clone()));
         dropbox.base_url.get_or_init(|| format!("{scheme}://{address}"));
         let server = Server {
             service: dropbox.clone(),

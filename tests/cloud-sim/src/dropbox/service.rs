@@ -25,7 +25,7 @@ use super::{ranges, spoil};
 use crate::clock::Clock;
 use crate::content::Spill;
 use crate::faults::{Failure, Faults, Special};
-use crate::http::{Request, Response, Service};
+use crate::http::{Link, Request, Response, Service};
 use crate::log::Log;
 use crate::random::Stream;
 
@@ -36,6 +36,7 @@ const MOST_ARGUMENT: usize = 4 * 1024 * 1024;
 pub(crate) struct Dropbox {
     pub(crate) clock: Clock,
     pub(crate) faults: Faults,
+    pub(crate) link: Link,
     pub(crate) log: Log,
     pub(crate) random: Stream,
     pub(crate) spill: Spill,
@@ -69,10 +70,11 @@ impl Call<'_> {
 }
 
 impl Dropbox {
-    pub(crate) fn new(seed: u64, clock: Clock, spill: Spill, faults: Faults, log: Log) -> Self {
+    pub(crate) fn new(seed: u64, clock: Clock, spill: Spill, faults: Faults, link: Link, log: Log) -> Self {
         Self {
             clock,
             faults,
+            link,
             log,
             random: Stream::new(seed, "answers"),
             quirks: Mutex::default(),

@@ -3,6 +3,7 @@
 
 mod client;
 mod contents;
+mod control;
 mod faults;
 mod listing;
 mod relocating;
