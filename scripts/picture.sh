@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
 # Draws docs/demo.svg from a real run: runs `vaultfs demo --fast`, and renders what it said as a terminal.
 #
-#   scripts/picture.sh [PROGRAM]      PROGRAM: a vaultfs that is built already
+#   scripts/picture.sh [PROGRAM]      PROGRAM: a vaultfs that is built already, with cloud-sim beside it
 . "$(dirname "$0")/lib.sh"
 need_build
 need_fuse
 program=${1:-}
 if [ -z "$program" ]; then
-  cargo build --quiet --release --bin vaultfs
+  cargo build --quiet --release --workspace --bin vaultfs --bin cloud-sim
   program=${CARGO_TARGET_DIR:-$ROOT/target}/release/vaultfs
 fi
 said=$(mktemp)
@@ -23,7 +23,7 @@ awk -v prompt='$ vaultfs demo --fast' '
   function draw(text,   kind) {
     kind = "say"
     if (text ~ /^[0-9]+\. /) kind = "step"
-    else if (text ~ /^ *\$ / || continued) kind = "run"
+    else if (text ~ /^ *[a-z]*\$ / || continued) kind = "run"
     else if (text ~ /^   ok: / || text ~ /checks held/) kind = "ok"
     else if (text ~ /^   FAILED: /) kind = "failed"
     else if (text ~ /^     /) kind = "out"

@@ -148,7 +148,7 @@ pub enum Command {
     Offline(NetworkArgs),
     /// Undo `offline`
     Online(NetworkArgs),
-    /// Show vaultfs at work on a generated vault behind a slow link
+    /// Show vaultfs at work on two devices of a simulated Dropbox account
     Demo(DemoArgs),
     /// Print a completion script
     Completions {
@@ -414,7 +414,13 @@ pub struct DemoArgs {
     /// Do not wait between the steps
     #[arg(long)]
     pub fast: bool,
-    /// Work in this new folder and leave it there: corpus, settings, state, cache and the daemon's log
+    /// Then make the service and the link bad, kill a daemon in the middle of its work, and look for what was lost
+    #[arg(long)]
+    pub chaos: bool,
+    /// Seed of what goes wrong by chance
+    #[arg(long, value_name = "NUMBER", default_value_t = 1, requires = "chaos")]
+    pub seed: u64,
+    /// Work in this new folder and leave it there: files, settings, state, cache and log of both devices
     #[arg(long, value_name = "DIR")]
     pub keep: Option<PathBuf>,
 }

@@ -1,9 +1,12 @@
-//! `demo`: vaultfs at work on a generated vault behind a simulated link, told step by step with measured figures.
+//! `demo`: vaultfs at work on two devices of one simulated Dropbox account, told step by step with measured figures.
 //!
-//! Everything happens in a folder of its own with a daemon of its own: no vault of the user is touched. What it says is checked
-//! against the provider's folder; it succeeds only if every check held.
+//! Everything happens in a folder of its own with daemons of its own: no vault, sign-in or browser of the user is touched. What it
+//! says is checked against the account; it succeeds only if every check held.
 
+mod account;
+mod chaos;
 mod corpus;
+mod device;
 mod documents;
 mod sound;
 mod stage;
@@ -25,13 +28,14 @@ use crate::cli::error::{CliError, Result};
 const INTERRUPTED: u8 = 130;
 
 pub(super) fn run(context: &Context, arguments: &DemoArgs) -> Result {
-    let stage = Arc::new(Stage::new(arguments.keep.as_deref())?);
+    let stage = Arc::new(Stage::new(arguments.keep.as_deref(), arguments.seed)?);
     let (done, ended) = oneshot::channel();
+    let bad_weather = arguments.chaos.then_some(arguments.seed);
     let (acting, mut tale) = (Arc::clone(&stage), Tale::new(context.output, arguments.fast));
     // A thread of its own, because reading a mount waits; this one listens to signals.
     let play = std::thread::spawn(move || {
         // After an interruption nobody listens any more.
-        drop(done.send(steps::play(&acting, &mut tale)));
+        drop(done.send(steps::play(&acting, &mut tale, bad_weather)));
     });
     let result = super::block_on(watch(ended));
     // Whatever happened: no mount, no daemon and no folder stays behind.

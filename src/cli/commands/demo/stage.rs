@@ -1,19 +1,18 @@
-//! Where the demonstration happens: a folder with everything in it, and this same program run against it.
+//! Where the demonstration happens: a folder with everything in it, the simulated account, and two devices of one person.
 //!
-//! Invariant: after [`Stage::close`] no command runs any more, so that none can start the daemon again; [`Stage::clear`] comes when
+//! Invariant: after [`Stage::close`] no command runs any more, so that none can start a daemon again; [`Stage::clear`] comes when
 //! nobody works in the folder any more, because removing files below a live mount would be work for it.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use serde::de::DeserializeOwned;
 use tempfile::TempDir;
 
+use super::account::Account;
+use super::device::{Device, Said};
 use crate::cli::error::{CliError, Result};
-use crate::config::env;
-use crate::config::settings::SETTINGS;
 use crate::control::protocol::{ErrorCode, Problem};
 
 /// Preferred over the usual folder for temporary files, which may be no disk.
@@ -25,26 +24,23 @@ const LONGEST_REMOVAL: Duration = Duration::from_secs(5);
 /// Where the demonstration happens.
 pub(super) struct Stage {
     root: PathBuf,
-    program: PathBuf,
+    /// The account of both devices.
+    pub(super) account: Account,
+    /// Where the music is made.
+    pub(super) studio: Device,
+    /// Where it is listened to.
+    pub(super) laptop: Device,
     temporary: Option<TempDir>,
-    /// The folder of the control socket: short, because the path of a socket must be.
+    /// The folder of the control sockets: short, because the path of a socket must be.
     sockets: TempDir,
     /// No command runs any more.
     closed: Mutex<bool>,
     closing: Condvar,
 }
 
-/// What a command said.
-pub(super) struct Said {
-    /// Standard output.
-    pub(super) out: String,
-    /// Standard error.
-    pub(super) err: String,
-}
-
 impl Stage {
-    /// In a temporary folder, or in a new one that stays.
-    pub(super) fn new(keep: Option<&Path>) -> Result<Self> {
+    /// In a temporary folder, or in a new one that stays. `seed`: of everything that the service draws by chance.
+    pub(super) fn new(keep: Option<&Path>, seed: u64) -> Result<Self> {
         let failed = |error| CliError::io("cannot make a folder for the demonstration", &error);
         let program = std::env::current_exe().map_err(|error| CliError::io("cannot find this program", &error))?;
         let sockets = tempfile::Builder::new().prefix("vaultfs-demo-").tempdir().map_err(failed)?;
@@ -60,10 +56,17 @@ impl Stage {
                 (temporary.path().canonicalize().map_err(failed)?, Some(temporary))
             }
         };
-        for folder in ["provider", "mnt"] {
-            std::fs::create_dir(root.join(folder)).map_err(failed)?;
-        }
-        Ok(Self { root, program, temporary, sockets, closed: Mutex::new(false), closing: Condvar::new() })
+        let device = |name| Device::new(name, &program, &root, sockets.path()).map_err(failed);
+        Ok(Self {
+            account: Account::start(&program, &root.join("account"), seed)?,
+            studio: device("studio")?,
+            laptop: device("laptop")?,
+            root,
+            temporary,
+            sockets,
+            closed: Mutex::new(false),
+            closing: Condvar::new(),
+        })
     }
 
     /// The folder of everything.
@@ -71,66 +74,38 @@ impl Stage {
         &self.root
     }
 
-    /// The vaults' own folders.
-    pub(super) fn provider(&self) -> PathBuf {
-        self.root.join("provider")
+    /// What the account was filled with.
+    pub(super) fn originals(&self) -> PathBuf {
+        self.root.join("originals")
     }
 
-    /// Where all vaults are mounted.
-    pub(super) fn mnt(&self) -> PathBuf {
-        self.root.join("mnt")
+    /// Both devices.
+    pub(super) fn devices(&self) -> [&Device; 2] {
+        [&self.studio, &self.laptop]
     }
 
-    /// Runs a command of vaultfs, which must succeed. Paths are relative to [`Stage::root`].
-    pub(super) fn run(&self, words: &[&str]) -> Result<Said> {
-        // Held while it runs: closing waits for it.
+    /// Runs a command of vaultfs on a device.
+    pub(super) fn run(&self, device: &Device, words: &[&str]) -> Result<Said> {
+        self.while_open(|| device.run(words))
+    }
+
+    /// Signs a device in.
+    pub(super) fn connect(&self, device: &Device) -> Result<Said> {
+        self.while_open(|| device.connect(&self.account))
+    }
+
+    /// Held while it runs: closing waits for it.
+    fn while_open<T>(&self, act: impl FnOnce() -> Result<T>) -> Result<T> {
         let closed = self.closed.lock().unwrap_or_else(PoisonError::into_inner);
-        if *closed {
-            return Err(CliError::Quiet(super::INTERRUPTED));
-        }
-        self.said(words)
+        if *closed { Err(CliError::Quiet(super::INTERRUPTED)) } else { act() }
     }
 
-    /// Runs a command of vaultfs and reads its answer.
-    pub(super) fn ask<T: DeserializeOwned>(&self, words: &[&str]) -> Result<T> {
-        let said = self.run(&[words, &["--json"]].concat())?;
+    /// Runs a command of vaultfs on a device and reads its answer.
+    pub(super) fn ask<T: DeserializeOwned>(&self, device: &Device, words: &[&str]) -> Result<T> {
+        let said = self.run(device, &[words, &["--json"]].concat())?;
         serde_json::from_str(&said.out).map_err(|error| {
             Problem::new(ErrorCode::Internal, format!("vaultfs {}: no answer", words.join(" "))).because(&error).into()
         })
-    }
-
-    fn said(&self, words: &[&str]) -> Result<Said> {
-        let line = words.join(" ");
-        let output =
-            self.command(words).output().map_err(|error| CliError::io(format!("cannot run vaultfs {line}"), &error))?;
-        let Output { status, stdout, stderr } = output;
-        let said = Said {
-            out: String::from_utf8_lossy(&stdout).into_owned(),
-            err: String::from_utf8_lossy(&stderr).into_owned(),
-        };
-        if status.success() {
-            return Ok(said);
-        }
-        let problem = Problem::new(ErrorCode::Internal, format!("vaultfs {line} failed ({status})"));
-        Err(said.err.lines().fold(problem, |problem, line| problem.cause(line)).into())
-    }
-
-    /// The program in its own small world: nothing that the user has set for the real one counts.
-    fn command(&self, words: &[&str]) -> Command {
-        let mut command = Command::new(&self.program);
-        for setting in SETTINGS {
-            command.env_remove(setting.variable);
-        }
-        command
-            .env(env::VAULTFS_CONFIG_DIR, self.root.join("settings"))
-            .env(env::VAULTFS_STATE_DIR, self.root.join("state"))
-            .env(env::VAULTFS_CACHE_DIR, self.root.join("cache"))
-            .env(env::VAULTFS_RUNTIME_DIR, self.sockets.path())
-            .env(env::NO_COLOR, "1")
-            .current_dir(&self.root)
-            .stdin(Stdio::null())
-            .args(words);
-        command
     }
 
     /// Returns after this time, or when it is closed.
@@ -140,12 +115,29 @@ impl Stage {
         drop(self.closing.wait_timeout_while(closed, time, |closed| !*closed));
     }
 
-    /// Ends the daemon with its mounts. Commands after this fail.
+    /// Waits until something has come to be, and returns how long that took; `None` if it took longer than this.
+    pub(super) fn eventually(&self, longest: Duration, mut is_so: impl FnMut() -> bool) -> Result<Option<Duration>> {
+        let asked = Instant::now();
+        loop {
+            if is_so() {
+                return Ok(Some(asked.elapsed()));
+            }
+            if asked.elapsed() > longest {
+                return Ok(None);
+            }
+            self.pause(Duration::from_millis(20));
+            self.while_open(|| Ok(()))?;
+        }
+    }
+
+    /// Ends the daemons with their mounts, then the account. Commands after this fail.
     pub(super) fn close(&self) -> Result {
         let mut closed = self.closed.lock().unwrap_or_else(PoisonError::into_inner);
         *closed = true;
         self.closing.notify_all();
-        self.stop_daemon().map_err(|problem| {
+        let ended = self.devices().map(Device::stop_daemon).into_iter().collect::<std::result::Result<Vec<()>, _>>();
+        self.account.stop();
+        ended.map(drop).map_err(|problem| {
             let hint = format!("end the process and unmount what is below {}", self.root.display());
             problem.hint(hint).into()
         })
@@ -161,17 +153,6 @@ impl Stage {
         for left in [Some(self.sockets), self.temporary].into_iter().flatten() {
             tracing::debug!(folder = %left.keep().display(), "left");
         }
-    }
-
-    /// Ends the daemon with its mounts; none may run.
-    fn stop_daemon(&self) -> std::result::Result<(), Problem> {
-        let failed = |cause: String| Problem::new(ErrorCode::Internal, "the daemon does not end").cause(cause);
-        let output = self.command(&["daemon", "stop"]).output().map_err(|error| failed(error.to_string()))?;
-        let none_runs = output.status.code() == Some(ErrorCode::DaemonAbsent.exit_code().into());
-        if output.status.success() || none_runs {
-            return Ok(());
-        }
-        Err(failed(String::from_utf8_lossy(&output.stderr).into_owned()))
     }
 }
 

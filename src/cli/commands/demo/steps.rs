@@ -6,7 +6,10 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use super::account::{APP_KEY, Account};
+use super::chaos;
 use super::corpus::{Corpus, LARGE_TAKE, LIVE_MIX, NEW_TAKE, OFFICE, STUDIO, new_track, read_json};
+use super::device::Device;
 use super::sound;
 use super::stage::Stage;
 use super::tale::{Tale, duration};
@@ -17,9 +20,8 @@ use crate::types::{Clock, SystemClock};
 use crate::vaults::layout::music::{AUDIO_FOLDER, MIX_MANIFEST};
 
 /// The link: a cloud far away behind a slow line.
-const LATENCY_MS: &str = "40";
-const RATE: &str = "8MiB";
-const RATE_BYTES: u64 = 8 << 20;
+pub(super) const ROUND_TRIP: Duration = Duration::from_millis(40);
+pub(super) const RATE_BYTES: u64 = 8 << 20;
 
 /// What a player asks for first.
 const FIRST_BYTES: usize = 64 * 1024;
@@ -28,49 +30,69 @@ const NEW_TAKE_MS: u32 = 2_000;
 
 /// Files are sent when nobody has written them for a while; longer than that is not waited for.
 const LONGEST_QUIET: Duration = Duration::from_secs(8);
+/// Nor is anything else.
+const LONGEST_WAIT: Duration = Duration::from_secs(60);
+/// Manifests come soon, everything else when it is read: this much is manifests.
+const MOST_MANIFESTS: u64 = 256 << 10;
 
-/// All steps.
-pub(super) fn play(stage: &Stage, tale: &mut Tale) -> Result {
-    let corpus = fill_the_provider(stage, tale)?;
+/// All steps. `seed`: bad weather is part of it.
+pub(super) fn play(stage: &Stage, tale: &mut Tale, seed: Option<u64>) -> Result {
+    let corpus = fill_the_account(stage, tale)?;
     show_names(stage, tale, corpus)?;
     play_a_take(stage, tale)?;
     show_what_is_here(stage, tale)?;
     let saved = save_offline(stage, tale)?;
     send(stage, tale, &saved)?;
+    show_the_other_device(stage, tale, &saved)?;
+    if let Some(seed) = seed {
+        chaos::play(stage, tale, seed)?;
+    }
     unmount(stage, tale)?;
     tale.end()
 }
 
-fn fill_the_provider(stage: &Stage, tale: &mut Tale) -> Result<Corpus> {
-    tale.step(stage, "A studio and a law office, generated as their provider has them")?;
+fn fill_the_account(stage: &Stage, tale: &mut Tale) -> Result<Corpus> {
+    tale.step(stage, "A studio and a law office, generated in a simulated Dropbox account")?;
     tale.say(&format!("$ cd {}", stage.root().display()))?;
     let started = Instant::now();
-    let corpus = told("cannot generate files", Corpus::generate(&stage.provider(), SystemClock.now()))?;
+    let corpus = told("cannot generate files", Corpus::generate(&stage.originals(), SystemClock.now()))?;
+    for vault in [STUDIO, OFFICE] {
+        stage.account.import(&stage.originals().join(vault), &format!("/{vault}"))?;
+    }
     let Corpus { files, folders, bytes } = corpus;
     let (files, folders) = (counted(files, "file", "files"), counted(folders, "folder", "folders"));
     tale.say(&format!("{files} in {folders}, {} (made in {})", size(bytes), duration(started.elapsed())))?;
     tale.say(&format!("{STUDIO}: collections > projects > mixes, WAV takes; {OFFICE}: cases, PDF and DOCX"))?;
+    tale.say(&format!("the service answers at {}, behind a link of 40 ms and 8 MiB/s", stage.account.url()))?;
+    stage.account.set_link(ROUND_TRIP, RATE_BYTES)?;
     Ok(corpus)
 }
 
 fn show_names(stage: &Stage, tale: &mut Tale, corpus: Corpus) -> Result {
-    tale.step(stage, "Mounted behind a link of 40 ms and 8 MiB/s: every name and size at once")?;
-    for (name, layout) in [(STUDIO, "music"), (OFFICE, "cases")] {
-        let path = format!("provider/{name}");
-        let link = ["--link-latency", LATENCY_MS, "--link-rate", RATE];
-        let add = ["vault", "add", name, "--provider", "local", "--path", &path, "--layout", layout];
-        tale.run(stage, &[&add[..], &link].concat())?;
+    tale.step(stage, "Two devices sign in and mount: every name and size, and no content")?;
+    for device in stage.devices() {
+        let url = stage.account.url();
+        let connect = ["connect", "dropbox", "--base-url", &url, "--app-key", APP_KEY, "--no-browser"];
+        tale.act(device, &connect, || stage.connect(device))?;
+        for (name, layout) in [(STUDIO, "music"), (OFFICE, "cases")] {
+            let folder = format!("/{name}");
+            let add = ["vault", "add", name, "--provider", "dropbox", "--folder", &folder, "--layout", layout];
+            tale.run(stage, device, &add)?;
+        }
+        let started = Instant::now();
+        let took = tale.run(stage, device, &["mount", "--all", "mnt"])?;
+        let mut shown = Corpus::default();
+        stage.eventually(LONGEST_WAIT, || {
+            let vaults = [STUDIO, OFFICE].map(|vault| Corpus::walk(&device.mnt().join(vault)));
+            shown = vaults.into_iter().flatten().fold(Corpus::default(), Corpus::plus);
+            shown == corpus
+        })?;
+        tale.say(&format!("mounted in {}, all names after {}", duration(took), duration(started.elapsed())))?;
+        let Corpus { files, bytes, .. } = shown;
+        tale.check(shown == corpus, &format!("{files} files and {} are there to see, as in the account", size(bytes)))?;
     }
-    let took = tale.run(stage, &["mount", "--all", "mnt"])?;
-    let started = Instant::now();
-    let [studio, office] = [STUDIO, OFFICE].map(|vault| Corpus::walk(&stage.mnt().join(vault)));
-    let shown = told("cannot list the mount", studio)?.plus(told("cannot list the mount", office)?);
-    let listed = duration(started.elapsed());
-    tale.say(&format!("mounted in {}, all folders listed in {listed}", duration(took)))?;
-    let Corpus { files, bytes, .. } = shown;
-    tale.check(shown == corpus, &format!("{files} files and {} are there to see, as at the provider", size(bytes)))?;
-    let cached = cached_bytes(stage)?;
-    tale.check(cached == 0, &format!("{} of their content was fetched", size(cached)))
+    let cached = cached_bytes(stage, &stage.studio)?;
+    tale.check(cached < MOST_MANIFESTS, &format!("{} of their content came over the link", size(cached)))
 }
 
 fn play_a_take(stage: &Stage, tale: &mut Tale) -> Result {
@@ -88,23 +110,24 @@ fn play_a_take(stage: &Stage, tale: &mut Tale) -> Result {
     let jumped = Instant::now();
     let later = told("cannot read the take", piece(&file, late))?;
     tale.say(&format!("a jump to {}: 64 KiB after {}", minutes(sounds / 4 * 3), duration(jumped.elapsed())))?;
-    let original = told("cannot open the provider's file", File::open(&take.original))?;
+    let original = told("cannot open the generated file", File::open(&take.original))?;
     let equal = [(0, first), (late, later)]
         .into_iter()
         .try_fold(true, |equal, (at, bytes)| piece(&original, at).map(|expected| equal && expected == bytes));
-    tale.check(told("cannot read the provider's file", equal)?, "the bytes are the provider's")?;
-    let here = status(stage, &take.shown)?.hydrated_bytes;
+    tale.check(told("cannot read the generated file", equal)?, "the bytes are those of the account")?;
+    let here = status(stage, &stage.studio, &take.shown)?.hydrated_bytes;
     tale.check(here < length / 2, &format!("{} of {} came over the link", size(here), size(length)))
 }
 
 fn show_what_is_here(stage: &Stage, tale: &mut Tale) -> Result {
-    tale.step(stage, "What is on this machine, and what is only at the provider")?;
+    tale.step(stage, "What is on this machine, and what is only in the account")?;
     // Opening the mix reads its manifest, as the recorder does.
     told("cannot read the mix", read_json(&mix(stage).mounted))?;
     let shown = take(stage).shown;
-    tale.run(stage, &["status", &shown])?;
-    tale.run(stage, &["status", "--vault", OFFICE])?;
-    let (mix, office) = (status(stage, &mix(stage).shown)?, status(stage, &format!("mnt/{OFFICE}"))?);
+    tale.run(stage, &stage.studio, &["status", &shown])?;
+    tale.run(stage, &stage.studio, &["status", "--vault", OFFICE])?;
+    let (mix, office) =
+        (status(stage, &stage.studio, &mix(stage).shown)?, status(stage, &stage.studio, &format!("mnt/{OFFICE}"))?);
     let here = mix.hydrated_bytes == mix.size && office.hydrated_bytes == 0;
     tale.check(here, "the mix that was opened is here; no document of the law office is")
 }
@@ -113,7 +136,7 @@ fn show_what_is_here(stage: &Stage, tale: &mut Tale) -> Result {
 fn settled_queue(stage: &Stage) -> Result<QueueList> {
     let asked = Instant::now();
     loop {
-        let queue: QueueList = stage.ask(&["queue"])?;
+        let queue: QueueList = stage.ask(&stage.studio, &["queue"])?;
         let written = queue.items.iter().any(|item| item.action == "wait");
         if !written || asked.elapsed() > LONGEST_QUIET {
             return Ok(queue);
@@ -122,15 +145,29 @@ fn settled_queue(stage: &Stage) -> Result<QueueList> {
     }
 }
 
-/// A file that was saved: where it is at the provider, and its bytes.
-struct Saved {
-    original: PathBuf,
-    bytes: Vec<u8>,
+/// A file that was saved: where it is in every vault and in the account, and its bytes.
+pub(super) struct Saved {
+    /// Below the folder of all vaults, and below the account.
+    pub(super) path: String,
+    /// What was acknowledged.
+    pub(super) bytes: Vec<u8>,
+}
+
+impl Saved {
+    /// True if the account has it.
+    pub(super) fn is_in(&self, account: &Account) -> bool {
+        account.file(&format!("/{}", self.path)).is_some_and(|bytes| bytes == self.bytes)
+    }
+
+    /// True if a device shows it.
+    pub(super) fn is_on(&self, device: &Device) -> bool {
+        fs::read(device.mnt().join(&self.path)).is_ok_and(|bytes| bytes == self.bytes)
+    }
 }
 
 fn save_offline(stage: &Stage, tale: &mut Tale) -> Result<Vec<Saved>> {
     tale.step(stage, "Offline: a save takes as long as this disk takes, and is queued")?;
-    tale.run(stage, &["offline"])?;
+    tale.run(stage, &stage.studio, &["offline"])?;
     let (mix, take) = (mix(stage), new_take(stage));
     let sound = sound::wav(sound::bytes_of_ms(NEW_TAKE_MS), 262, 4);
     let started = Instant::now();
@@ -147,41 +184,64 @@ fn save_offline(stage: &Stage, tale: &mut Tale) -> Result<Vec<Saved>> {
     told("cannot save the mix", save(&mix.mounted, &text))?;
     tale.say(&format!("mix.json saved and on disk in {}", duration(started.elapsed())))?;
     tale.say(&format!("a new take, {}, recorded and on disk in {recorded}", size(length(&sound))))?;
-    let (shown, before) = (fs::read(&mix.mounted), fs::read(&mix.original));
-    let shown = told("cannot read the mix", shown)? == text;
-    let before = told("cannot read the provider's file", before)? != text;
-    tale.check(shown && before, "the mount has the new mix, the provider still the old one")?;
+    let saved = [Saved { path: mix.path, bytes: text }, Saved { path: take.path, bytes: sound }];
+    let [new_mix, new_take] = &saved;
+    let only_here = new_mix.is_on(&stage.studio) && !new_mix.is_in(&stage.account);
+    tale.check(only_here, "the mount has the new mix, the account still the old one")?;
     let queue = settled_queue(stage)?;
-    tale.run(stage, &["queue"])?;
-    let waits = |path: &Path| queue.items.iter().any(|item| path.ends_with(&item.path));
-    tale.check(waits(&mix.original) && waits(&take.original), "both wait in the queue")?;
-    Ok(vec![Saved { original: mix.original, bytes: text }, Saved { original: take.original, bytes: sound }])
+    tale.run(stage, &stage.studio, &["queue"])?;
+    let waits = |saved: &Saved| queue.items.iter().any(|item| Path::new(&saved.path).ends_with(&item.path));
+    tale.check(waits(new_mix) && waits(new_take), "both wait in the queue")?;
+    Ok(saved.into())
 }
 
 fn send(stage: &Stage, tale: &mut Tale, saved: &[Saved]) -> Result {
     tale.step(stage, "Online again: the queue flushes itself")?;
-    tale.run(stage, &["online"])?;
-    let took = tale.run(stage, &["wait", &format!("mnt/{STUDIO}")])?;
+    tale.run(stage, &stage.studio, &["online"])?;
+    let took = tale.run(stage, &stage.studio, &["wait", &format!("mnt/{STUDIO}")])?;
     tale.say(&format!("after {}", duration(took)))?;
-    let arrived = saved.iter().all(|file| fs::read(&file.original).is_ok_and(|bytes| bytes == file.bytes));
-    tale.check(arrived, "the provider has both files, byte for byte")?;
-    tale.run(stage, &["queue"])?;
-    let queue: QueueList = stage.ask(&["queue"])?;
+    let arrived = saved.iter().all(|file| file.is_in(&stage.account));
+    tale.check(arrived, "the account has both files, byte for byte")?;
+    tale.run(stage, &stage.studio, &["queue"])?;
+    let queue: QueueList = stage.ask(&stage.studio, &["queue"])?;
     tale.check(queue.total == 0, "the queue is empty")
+}
+
+fn show_the_other_device(stage: &Stage, tale: &mut Tale, saved: &[Saved]) -> Result {
+    tale.step(stage, "The other device has it, and answers")?;
+    let laptop = &stage.laptop;
+    let arrived = stage.eventually(LONGEST_WAIT, || saved.iter().all(|file| file.is_on(laptop)))?;
+    let after = arrived.map_or_else(|| "not at all".to_owned(), |after| format!("{} later", duration(after)));
+    tale.check(arrived.is_some(), &format!("the laptop shows the new mix and the new take, {after}"))?;
+    let path = format!("{STUDIO}/{LIVE_MIX}/{MIX_MANIFEST}");
+    let mut manifest = told("cannot read the mix", read_json(&laptop.mnt().join(&path)))?;
+    manifest["tracks"][1]["muted"] = true.into();
+    manifest["modified_at"] = SystemClock.now().to_rfc3339().into();
+    let edited = Saved { path, bytes: format!("{manifest:#}").into_bytes() };
+    told("cannot save the mix", save(&laptop.mnt().join(&edited.path), &edited.bytes))?;
+    tale.say("the laptop mutes a track and saves")?;
+    let arrived = stage.eventually(LONGEST_WAIT, || edited.is_on(&stage.studio))?;
+    let after = arrived.map_or_else(|| "not at all".to_owned(), |after| format!("after {}", duration(after)));
+    tale.check(arrived.is_some(), &format!("the studio shows that, {after}: quiet time, upload and long poll"))
 }
 
 fn unmount(stage: &Stage, tale: &mut Tale) -> Result {
     tale.step(stage, "Unmounted")?;
-    tale.run(stage, &["unmount", "mnt", "--wait"])?;
-    let left = told("cannot list the mountpoint", Corpus::walk(&stage.mnt()))?;
-    tale.check(left.files == 0, "nothing is left at the mountpoint; the files are at the provider")
+    let mut left = Corpus::default();
+    for device in stage.devices() {
+        tale.run(stage, device, &["unmount", "mnt", "--wait"])?;
+        left = left.plus(told("cannot list the mountpoint", Corpus::walk(&device.mnt()))?);
+    }
+    tale.check(left.files == 0, "nothing is left at the mountpoints; the files are in the account")
 }
 
-/// A file in its three names.
+/// A file of the studio in its names.
 struct Place {
+    /// Below the folder of all vaults, and below the account.
+    path: String,
     /// In the mount.
     mounted: PathBuf,
-    /// At the provider.
+    /// As it was generated.
     original: PathBuf,
     /// In the mount, as commands are given it.
     shown: String,
@@ -189,7 +249,8 @@ struct Place {
 
 fn place(stage: &Stage, below_mix: &str) -> Place {
     let path = format!("{STUDIO}/{LIVE_MIX}/{below_mix}");
-    Place { mounted: stage.mnt().join(&path), original: stage.provider().join(&path), shown: format!("mnt/{path}") }
+    let (mounted, original) = (stage.studio.mnt().join(&path), stage.originals().join(&path));
+    Place { mounted, original, shown: format!("mnt/{path}"), path }
 }
 
 fn mix(stage: &Stage) -> Place {
@@ -204,12 +265,12 @@ fn new_take(stage: &Stage) -> Place {
     place(stage, &format!("{AUDIO_FOLDER}/{NEW_TAKE}"))
 }
 
-fn status(stage: &Stage, shown: &str) -> Result<FileStatus> {
-    stage.ask(&["status", shown])
+fn status(stage: &Stage, device: &Device, shown: &str) -> Result<FileStatus> {
+    stage.ask(device, &["status", shown])
 }
 
-fn cached_bytes(stage: &Stage) -> Result<u64> {
-    let report: StatusReport = stage.ask(&["status"])?;
+fn cached_bytes(stage: &Stage, device: &Device) -> Result<u64> {
+    let report: StatusReport = stage.ask(device, &["status"])?;
     Ok(report.vaults.iter().map(|vault| vault.cached_bytes).sum())
 }
 
@@ -220,13 +281,13 @@ fn piece(file: &File, at: u64) -> io::Result<Vec<u8>> {
 }
 
 /// As the recorder saves: in place. Returns when it is on disk.
-fn save(path: &Path, bytes: &[u8]) -> io::Result<()> {
+pub(super) fn save(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut file = File::create(path)?;
     file.write_all(bytes)?;
     file.sync_all()
 }
 
-fn told<T>(what: &str, result: io::Result<T>) -> Result<T> {
+pub(super) fn told<T>(what: &str, result: io::Result<T>) -> Result<T> {
     result.map_err(|error| CliError::io(what, &error))
 }
 

@@ -2,7 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use super::stage::{Said, Stage};
+use super::device::{Device, Said};
+use super::stage::Stage;
 use crate::cli::error::{CliError, Result};
 use crate::cli::output::Output;
 
@@ -40,15 +41,21 @@ impl Tale {
         self.output.line(format!("   {text}"))
     }
 
-    /// Runs a command and shows it with all that it said.
-    pub(super) fn run(&self, stage: &Stage, words: &[&str]) -> Result<Duration> {
-        for line in wrapped(words) {
+    /// Runs a command on a device and shows it with all that it said.
+    pub(super) fn run(&self, stage: &Stage, device: &Device, words: &[&str]) -> Result<Duration> {
+        self.act(device, words, || stage.run(device, words))
+    }
+
+    /// Shows a command on a device, does it, and shows what it said.
+    pub(super) fn act(&self, device: &Device, words: &[&str], act: impl FnOnce() -> Result<Said>) -> Result<Duration> {
+        for line in wrapped(device.name(), words) {
             self.say(&line)?;
         }
         let started = Instant::now();
-        let Said { out, err } = stage.run(words)?;
+        let Said { out, err } = act()?;
         let took = started.elapsed();
-        out.lines().chain(err.lines()).try_for_each(|line| self.say(&format!("  {line}")))?;
+        let mut lines = out.lines().chain(err.lines()).filter(|line| !line.trim().is_empty());
+        lines.try_for_each(|line| self.say(&format!("  {line}")))?;
         Ok(took)
     }
 
@@ -74,9 +81,9 @@ impl Tale {
 /// Columns of a command before it goes on in the next line.
 const COLUMNS: usize = 88;
 
-/// A command as one would type it.
-fn wrapped(words: &[&str]) -> Vec<String> {
-    let mut lines = vec!["$ vaultfs".to_owned()];
+/// A command as one would type it on a device.
+fn wrapped(device: &str, words: &[&str]) -> Vec<String> {
+    let mut lines = vec![format!("{device}$ vaultfs")];
     for word in words.iter().map(|word| quoted(word)) {
         match lines.last_mut() {
             Some(line) if line.len() + word.len() < COLUMNS => {
@@ -95,7 +102,7 @@ fn wrapped(words: &[&str]) -> Vec<String> {
 
 /// A word as a shell takes it.
 fn quoted(word: &str) -> String {
-    let plain = |letter: char| letter.is_ascii_alphanumeric() || "-_./".contains(letter);
+    let plain = |letter: char| letter.is_ascii_alphanumeric() || "-_./:".contains(letter);
     if word.chars().all(plain) { word.to_owned() } else { format!("'{}'", word.replace('\'', r"'\''")) }
 }
 
