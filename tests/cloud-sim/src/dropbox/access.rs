@@ -67,6 +67,8 @@ pub(crate) struct Access {
     /// Refresh tokens and their links.
     pub(crate) refresh: HashMap<String, usize>,
     tokens: HashMap<String, AccessToken>,
+    /// Every secret that was given out or came in, with what it is.
+    pub(crate) secrets: Vec<(&'static str, String)>,
     pub(crate) consent: Consent,
     /// Who is signed in at the website's sign-in page.
     pub(crate) signed_in: Option<Arc<str>>,
@@ -92,6 +94,7 @@ impl Access {
             codes: HashMap::new(),
             refresh: HashMap::new(),
             tokens: HashMap::new(),
+            secrets: Vec::new(),
             consent: Consent::default(),
             signed_in: None,
             token_life: TOKEN_LIFE,
@@ -121,6 +124,7 @@ impl Access {
     pub(crate) fn issue(&mut self, grant: usize, scopes: BTreeSet<String>, now: i64) -> (String, i64) {
         let token = format!("sl.{}", self.text::<99>());
         let life = self.token_life;
+        self.secrets.push(("access token", token.clone()));
         self.declare(&token, grant, scopes, Some(now + life));
         (token, life)
     }

@@ -97,6 +97,25 @@ pub enum StartError {
     Certificate(Box<dyn std::error::Error + Send + Sync>),
 }
 
+/// Another way to the same service, with a network of its own: one device can be cut off while the others go on.
+#[derive(Clone, Debug)]
+pub struct Door {
+    base_url: String,
+    link: Link,
+}
+
+impl Door {
+    /// Where it is, as `http://127.0.0.1:PORT`.
+    pub fn base_url(&self) -> &str {
+        &self.base_url
+    }
+
+    /// The network behind it.
+    pub fn link(&self) -> &Link {
+        &self.link
+    }
+}
+
 /// A running simulator; it stops when this is dropped. It runs on threads of its own, in real time, so that tests with any
 /// runtime, or none, can use it.
 pub struct DropboxSim {
@@ -105,7 +124,8 @@ pub struct DropboxSim {
     link: Link,
     log: Log,
     address: SocketAddr,
-    certificate: Option<String>,
+    authority: Option<Authority>,
+    connections: Arc<AtomicU64>,
     token: String,
     first: Arc<str>,
     runtime: Option<tokio::runtime::Runtime>,
@@ -132,16 +152,6 @@ impl DropboxSim {
         let dropbox =
             Arc::new(Dropbox::new(options.seed, clock.clone(), spill, faults.clone(), link.clone(), log.clone()));
         dropbox.base_url.get_or_init(|| format!("{scheme}://{address}"));
-        let server = Server {
-            service: dropbox.clone(),
-            clock,
-            faults: faults.clone(),
-            link: link.clone(),
-            log: log.clone(),
-            tls: authority.as_ref().map(|authority| TlsAcceptor::from(authority.server.clone())),
-            connections: AtomicU64::new(0),
-        };
-        runtime.spawn(Arc::new(server).run(listening));
         let first = account::add(&mut dropbox.world(), "Stub User");
         let sim = Self {
             dropbox,
@@ -149,13 +159,43 @@ impl DropboxSim {
             link,
             log,
             address,
-            certificate: authority.map(|authority| authority.certificate),
+            authority,
+            connections: Arc::default(),
             token: options.token,
             first,
             runtime: Some(runtime),
         };
+        sim.serve(listening, &sim.link);
         sim.first_account().declare_token(&sim.token, "first");
         Ok(sim)
+    }
+
+    fn serve(&self, listening: Listening, link: &Link) {
+        let server = Server {
+            service: self.dropbox.clone(),
+            clock: self.dropbox.clock.clone(),
+            faults: self.faults.clone(),
+            link: link.clone(),
+            log: self.log.clone(),
+            tls: self.authority.as_ref().map(|authority| TlsAcceptor::from(authority.server.clone())),
+            connections: self.connections.clone(),
+        };
+        // Only a simulator that is being dropped has no runtime.
+        if let Some(runtime) = &self.runtime {
+            runtime.spawn(Arc::new(server).run(listening));
+        }
+    }
+
+    /// Opens another way to the same service, on a port and with a network of its own.
+    ///
+    /// # Errors
+    /// When no port can be had.
+    pub fn door(&self) -> Result<Door, StartError> {
+        let listening = Listening::bind(SocketAddr::from((self.address.ip(), 0)))?;
+        let scheme = if self.authority.is_some() { "https" } else { "http" };
+        let door = Door { base_url: format!("{scheme}://{}", listening.address()), link: Link::default() };
+        self.serve(listening, &door.link);
+        Ok(door)
     }
 
     /// Where it listens, as `http://127.0.0.1:PORT`.
@@ -170,7 +210,7 @@ impl DropboxSim {
 
     /// The certificate to be trusted, as PEM, when it serves HTTPS.
     pub fn certificate(&self) -> Option<&str> {
-        self.certificate.as_deref()
+        self.authority.as_ref().map(|authority| authority.certificate.as_str())
     }
 
     /// The access token of the first account.

@@ -30,7 +30,8 @@ pub(crate) struct Server<S> {
     pub(crate) link: Link,
     pub(crate) log: Log,
     pub(crate) tls: Option<TlsAcceptor>,
-    pub(crate) connections: AtomicU64,
+    /// Counted over all ways to the service.
+    pub(crate) connections: Arc<AtomicU64>,
 }
 
 /// Where a server listens; the port stays the same when it stops listening for a while.

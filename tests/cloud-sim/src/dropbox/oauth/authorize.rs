@@ -146,6 +146,7 @@ fn approved(dropbox: &Dropbox, code: Code, parameters: &Parameters) -> Response 
     let text = access.text::<32>();
     let redirect = code.redirect_uri.clone();
     access.codes.insert(text.clone(), code);
+    access.secrets.push(("authorization code", text.clone()));
     match redirect {
         Some(uri) => back(&uri, &[("code", &text)], parameters),
         None => page(

@@ -39,6 +39,12 @@ impl OAuth {
         self.dropbox.access().token_life = i64::try_from(life.as_secs()).unwrap_or(i64::MAX);
     }
 
+    /// Every access token, refresh token and code that was given out, and every PKCE verifier that came in, each with what it is:
+    /// whoever searches for leaks searches for these.
+    pub fn secrets(&self) -> Vec<(&'static str, String)> {
+        self.dropbox.access().secrets.clone()
+    }
+
     /// All access tokens that can expire have expired. Refresh tokens are as good as before.
     pub fn expire_tokens(&self) {
         self.dropbox.access().expire_all();

@@ -92,6 +92,9 @@ fn from_code(
     let Some(text) = fields.get("code") else {
         return trouble("invalid_request", "missing required field \"code\"");
     };
+    if let Some(verifier) = fields.get("code_verifier") {
+        access.secrets.push(("PKCE verifier", verifier.clone()));
+    }
     let now = dropbox.clock.seconds();
     let code = access.codes.get(text).filter(|code| code.app == app.key && now < code.expires).cloned();
     let Some(code) = code else {
@@ -136,6 +139,7 @@ fn from_code(
     if code.offline {
         let refresh = access.text::<48>();
         access.refresh.insert(refresh.clone(), grant);
+        access.secrets.push(("refresh token", refresh.clone()));
         answer["refresh_token"] = refresh.into();
     }
     Ok(answer)
