@@ -18,7 +18,7 @@ pub struct DropboxConfig {
     pub folder: String,
     /// The database file that remembers folders; beside the catalog, safe to delete.
     pub index: PathBuf,
-    /// Up to this size a file is uploaded in one call. At most [`SINGLE_CALL_BYTES`].
+    /// Files below this size are uploaded in one call, larger ones in a session. At most [`SINGLE_CALL_BYTES`].
     pub single_call_bytes: u64,
     /// Size of the parts of an upload session: a multiple of [`PART_UNIT_BYTES`].
     pub part_bytes: u64,

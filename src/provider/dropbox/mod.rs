@@ -16,6 +16,7 @@ mod arg;
 mod client;
 mod commit;
 mod config;
+mod confirmed;
 mod edit;
 mod feed;
 mod fold;

@@ -175,7 +175,7 @@ impl Shared {
             strict_conflict: true,
         };
         let fragile = size > self.config.part_bytes && (upload.resume.is_some() || self.is_broken(&upload.hash));
-        if size > self.config.single_call_bytes || fragile {
+        if size >= self.config.single_call_bytes || fragile {
             return self.store_in_parts(commit, &target.subject, upload).await;
         }
         if size <= self.config.batch_bytes {
