@@ -11,6 +11,7 @@ mod aside;
 mod bandwidth;
 mod blocking;
 mod clouds;
+mod documents;
 mod housekeeping;
 pub mod lockfile;
 mod mount_set;

@@ -17,6 +17,7 @@ use tokio::sync::watch;
 use super::Daemon;
 use super::blocking::blocking;
 use super::clouds::Clouds;
+use super::documents::Documents;
 use super::pins::Pins;
 use super::plugs::{EngineLink, VaultLink};
 use super::syncing::Trouble;
@@ -214,6 +215,13 @@ impl OpenVault {
 
     /// Starts the tasks of the vault. They hold parts of it, never the whole: closing takes it apart.
     fn start(self: &Arc<Self>) {
+        if !self.provider.capabilities().direct {
+            let (catalog, content) = (Arc::clone(&self.catalog), Arc::clone(&self.content));
+            let documents = Documents::new(catalog, content, self.fetcher.clone());
+            // Before anything can arrive.
+            let news = self.engine.subscribe();
+            self.tasks.spawn("documents", |stop| documents.run(news, stop));
+        }
         if self.settings.borrow().sync.auto {
             let (name, engine, trouble) = (self.name(), Arc::clone(&self.engine), self.trouble.clone());
             self.tasks.spawn("sync", |stop| super::syncing::keep(name, engine, trouble, stop));

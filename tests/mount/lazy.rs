@@ -68,8 +68,7 @@ fn names_are_free_and_a_read_far_inside_fetches_little() {
     let take = mnt.join("audio/take.wav");
     assert_eq!(fs::metadata(&take).unwrap().len(), LARGE);
     assert_eq!(fs::read_dir(&mnt).unwrap().count(), 2);
-    let vault: Value = serde_json::from_str(&device.ok(["status", "--json"])).unwrap();
-    assert_eq!(vault["vaults"][0]["cached_bytes"], 0, "{vault}");
+    assert_eq!(hydrated(&device, &take), 0);
     assert_eq!(status(&device, &take)["presence"], "online-only");
 
     let mut end = vec![0; 64 * 1024];
