@@ -234,6 +234,13 @@ impl AccountError {
             Self::NotRenewable => {
                 "check the app's settings at the provider: it has to give refresh tokens (offline access)"
             }
+            // Nothing tries again what a person has begun.
+            Self::Issuer(IssuerError::Unreachable { .. }) => {
+                "check the network, and --base-url if one is set, then run the command again"
+            }
+            Self::Issuer(IssuerError::TimedOut { .. } | IssuerError::Busy { .. }) => {
+                "wait a little, then run the command again"
+            }
             Self::Issuer(error) => error.next_step(),
             Self::Secrets(error) => error.next_step(),
             Self::File(_) => "check the file, its owner and the free space of its folder",

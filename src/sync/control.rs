@@ -173,6 +173,7 @@ impl Engine {
             resting,
             failing: failing.len(),
             is_full: full.is_some(),
+            is_root_missing: matches!(&state.reach, Reach::Lost(lost) if lost.why == ErrorKind::RootMissing),
             problem: told,
             last_synced: state.last_synced,
             last_pull: feed.last_pull,

@@ -62,6 +62,8 @@ pub struct VaultStatus {
     pub failing: usize,
     /// One of them for want of space, here or at the provider.
     pub is_full: bool,
+    /// The vault's folder is not where it was: nothing is done until it is back.
+    pub is_root_missing: bool,
     /// The gravest problem, for people.
     pub problem: Option<String>,
     /// When everything was last known to be synced.

@@ -7,14 +7,14 @@ use crate::control::protocol::{CloudFolder, ErrorCode, FolderList, FolderQuery, 
 use crate::control::service::Reply;
 use crate::daemon::blocking::blocking;
 use crate::daemon::{Daemon, problems};
-use crate::provider::ErrorKind;
 use crate::provider::dropbox::DropboxClient;
+use crate::provider::{ErrorKind, ProviderError};
 use crate::vaults::{DropboxConfig, NewVault, ProviderKind};
 
 impl Daemon {
     pub(super) async fn list_folders(self: &Arc<Self>, query: FolderQuery) -> Reply<FolderList> {
         let (account, client) = self.dropbox_of(query.account).await?;
-        let found = client.folders(&query.path).await.map_err(|error| problems::provider(&error))?;
+        let found = client.folders(&query.path).await.map_err(|error| named(&error))?;
         Ok(FolderList {
             account: account.id.to_string(),
             path: query.path,
@@ -24,7 +24,7 @@ impl Daemon {
 
     pub(super) async fn make_folder(self: &Arc<Self>, request: MakeFolder) -> Reply<CloudFolder> {
         let (_, client) = self.dropbox_of(request.account).await?;
-        let made = client.create_folder(&request.path).await.map_err(|error| problems::provider(&error))?;
+        let made = client.create_folder(&request.path).await.map_err(|error| named(&error))?;
         Ok(CloudFolder { name: made.name, path: made.path })
     }
 
@@ -57,9 +57,9 @@ impl Daemon {
         match client.folders(&folder).await {
             Ok(_) => {}
             Err(error) if error.kind == ErrorKind::NotFound => {
-                client.create_folder(&folder).await.map_err(|error| problems::provider(&error))?;
+                client.create_folder(&folder).await.map_err(|error| named(&error))?;
             }
-            Err(error) => return Err(problems::provider(&error)),
+            Err(error) => return Err(named(&error)),
         }
         new.vaultfs.account = Some(id);
         new.dropbox_config = Some(DropboxConfig { folder_path: folder });
@@ -75,4 +75,16 @@ impl Daemon {
         })
         .await
     }
+}
+
+/// What is wrong with a folder that somebody named.
+fn named(error: &ProviderError) -> Problem {
+    let hint = if matches!(error.kind, ErrorKind::Invalid | ErrorKind::Refused) {
+        "name it from the top of the Dropbox, as the website shows it: /Apps/Muze/MyVault"
+    } else if matches!(error.kind, ErrorKind::Exists) {
+        "choose another folder; what is there stays as it is"
+    } else {
+        return problems::provider(error);
+    };
+    problems::of(ErrorCode::InvalidRequest, error).hint(hint)
 }

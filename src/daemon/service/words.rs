@@ -63,6 +63,11 @@ fn vault_problem(vault: &str, status: &crate::sync::VaultStatus, account: Option
             format!("vault {vault}: a mass deletion was stopped"),
             "look at `vaultfs queue`; `vaultfs queue release` lets it through",
         ),
+        VaultState::Error if status.is_root_missing => told(
+            ErrorCode::RootMissing,
+            format!("the folder of vault {vault} is not there"),
+            "bring it back to its place; nothing is deleted here, and changes wait until then",
+        ),
         VaultState::Error => told(
             ErrorCode::Io,
             format!("vault {vault} cannot go on by itself"),

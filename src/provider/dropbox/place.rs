@@ -99,8 +99,8 @@ pub(super) fn normal_folder(folder: &str) -> Result<String> {
     }
     for segment in trimmed.split('/') {
         if EntryName::new(segment).is_err() {
-            let text = format!("{}: not a folder of Dropbox", folder.escape_debug());
-            return Err(ProviderError::new(ErrorKind::Invalid, "open vault", text));
+            let text = format!("\"{}\" cannot be a folder of Dropbox", folder.escape_debug());
+            return Err(ProviderError::new(ErrorKind::Invalid, "name a folder", text));
         }
     }
     Ok(format!("/{trimmed}"))
