@@ -1,5 +1,6 @@
 //! Databases of a provider's own, whose contents can be had again from the provider: one that cannot be used is made anew.
 
+use std::fs::{File, OpenOptions};
 use std::path::Path;
 
 use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase};
@@ -22,6 +23,14 @@ pub(super) fn open_or_renew<T>(path: &Path, open: impl Fn(&Path) -> Result<T>) -
         }
         opened => opened,
     }
+}
+
+/// The write-ahead log of an index that is open. With `synchronous=NORMAL` a flush of it makes every transaction
+/// durable that was committed before. Closing it releases no lock of SQLite: those are on the `-shm` file.
+pub(super) fn open_log(path: &Path) -> std::io::Result<File> {
+    let mut log = path.as_os_str().to_owned();
+    log.push("-wal");
+    OpenOptions::new().read(true).write(true).open(log)
 }
 
 /// Damaged, of another schema (`InvalidQuery`), or without what every index holds.

@@ -45,7 +45,7 @@ impl Index {
     fn try_open(path: &Path) -> Result<Self> {
         let mut connection = Connection::open(path)?;
         connection.pragma_update(None, "journal_mode", "WAL")?;
-        // What a power cut takes away is told again: its places of the feed are unknown then.
+        // Flushed before the catalog is (`Provider::flush_memory`).
         connection.pragma_update(None, "synchronous", "NORMAL")?;
         let schema: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
         if schema == 0 {

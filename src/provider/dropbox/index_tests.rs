@@ -3,7 +3,7 @@
 use tempfile::TempDir;
 
 use super::index::{FolderChanges, Index};
-use crate::provider::Cursor;
+use crate::provider::{Cursor, index_file};
 use crate::types::RemoteId;
 
 struct Bench {
@@ -108,6 +108,30 @@ fn it_survives_the_process_and_a_damaged_file_is_made_anew() {
     std::fs::write(&path, b"not a database at all, but long enough to be looked at".repeat(100)).unwrap();
     let index = Index::open(&path).unwrap();
     assert_eq!(index.place(&cursor("start")).unwrap(), None, "an unknown place is listed anew");
+}
+
+/// What is flushed before the catalog is (`flush_memory`): the log of an index that is open, written to by this process or not.
+#[test]
+fn what_it_learned_is_in_the_log_that_is_flushed() {
+    let Bench { index, folder } = Bench::new(&["/a"]);
+    drop(index);
+    let path = folder.path().join("index.db");
+    let mut index = Index::open(&path).unwrap();
+    let log = index_file::open_log(&path).unwrap();
+    let before = log.metadata().unwrap().len();
+    index.learn("/b", &id("a")).unwrap();
+    log.sync_data().unwrap();
+    assert!(log.metadata().unwrap().len() > before);
+    // A power cut leaves what was flushed: the database as it was, and the log.
+    let (left, lost) = (folder.path().join("left.db"), folder.path().join("lost.db"));
+    for (copy, has_log) in [(&left, true), (&lost, false)] {
+        std::fs::copy(&path, copy).unwrap();
+        if has_log {
+            std::fs::copy(folder.path().join("index.db-wal"), folder.path().join("left.db-wal")).unwrap();
+        }
+    }
+    assert_eq!(Index::open(&left).unwrap().folder_at("/b").unwrap(), Some(id("a")));
+    assert_eq!(Index::open(&lost).unwrap().folder_at("/b").unwrap(), None);
 }
 
 #[test]

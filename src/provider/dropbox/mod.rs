@@ -148,6 +148,10 @@ impl Provider for DropboxProvider {
         false
     }
 
+    fn flush_memory(&self) -> std::io::Result<()> {
+        self.shared.flush_index()
+    }
+
     async fn space(&self) -> Result<Space> {
         self.client.space().await
     }

@@ -1,6 +1,7 @@
 //! What the parts of the provider share, and the two things that it remembers: the index of folders, and the service's own revisions of
 //! files that were lately seen.
 
+use std::fs::File;
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -15,7 +16,7 @@ use super::index::{Index, index_error};
 use super::listing::Listing;
 use super::place::{Root, revision_of};
 use super::wire::FileMetadata;
-use crate::provider::{ErrorKind, ProviderError, Result};
+use crate::provider::{ErrorKind, ProviderError, Result, index_file};
 use crate::types::{ContentHash, RemoteId, Revision};
 
 /// Files whose service revision is remembered.
@@ -43,6 +44,8 @@ pub(super) struct Shared {
     /// Folders whose path was just asked for.
     pub(super) paths: Mutex<LruCache<RemoteId, (String, Instant)>>,
     index: Mutex<Index>,
+    /// Its write-ahead log. A flush of it waits for nobody who uses the index.
+    index_log: File,
     revs: Mutex<LruCache<(RemoteId, Revision), String>>,
     broken: Mutex<LruCache<ContentHash, ()>>,
     young: Mutex<LruCache<RemoteId, Instant>>,
@@ -59,6 +62,10 @@ fn size(count: usize) -> NonZeroUsize {
 impl Shared {
     pub(super) fn new(api: Arc<Api>, config: DropboxConfig) -> Result<Self> {
         let index = Index::open(&config.index).map_err(|error| index_error("open vault", error))?;
+        let index_log = index_file::open_log(&config.index).map_err(|error| {
+            let text = "the index of folders on this machine fails";
+            ProviderError::new(ErrorKind::Busy, "open vault", text).caused_by(error)
+        })?;
         Ok(Self {
             api,
             config,
@@ -68,6 +75,7 @@ impl Shared {
             root: Mutex::default(),
             paths: Mutex::new(LruCache::new(size(KEPT_PATHS))),
             index: Mutex::new(index),
+            index_log,
             revs: Mutex::new(LruCache::new(size(KEPT_REVS))),
             broken: Mutex::new(LruCache::new(size(KEPT_BROKEN))),
             young: Mutex::new(LruCache::new(size(KEPT_YOUNG))),
@@ -81,6 +89,11 @@ impl Shared {
         work: impl FnOnce(&mut Index) -> rusqlite::Result<T>,
     ) -> Result<T> {
         work(&mut lock(&self.index)).map_err(|error| index_error(operation, error))
+    }
+
+    /// Makes durable what the index holds.
+    pub(super) fn flush_index(&self) -> std::io::Result<()> {
+        self.index_log.sync_data()
     }
 
     /// Work on the index that takes longer, on a thread that may wait for the disk.

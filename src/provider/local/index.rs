@@ -7,7 +7,6 @@
 //! until pruned; a cursor below the oldest kept one is of no use. Times and inode numbers are stored bit for bit. What the index lost
 //! in a power cut is never older than what the catalog still knows ([`crate::provider::Provider::flush_memory`]).
 
-use std::fs::{File, OpenOptions};
 use std::path::Path;
 
 use rusqlite::{Connection, OptionalExtension as _, Params, params};
@@ -265,14 +264,6 @@ pub(super) fn connect(path: &Path) -> Result<Connection> {
     connection.pragma_update(None, "synchronous", "NORMAL")?;
     connection.busy_timeout(std::time::Duration::from_secs(5))?;
     Ok(connection)
-}
-
-/// The write-ahead log of an index that is open and was written to. With `synchronous=NORMAL` a flush of it makes every transaction
-/// durable that was committed before. Closing it releases no lock of SQLite: those are on the `-shm` file.
-pub(super) fn open_log(path: &Path) -> std::io::Result<File> {
-    let mut log = path.as_os_str().to_owned();
-    log.push("-wal");
-    OpenOptions::new().read(true).write(true).open(log)
 }
 
 fn meta(connection: &Connection, key: &str) -> Result<Option<String>> {

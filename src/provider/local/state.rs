@@ -16,7 +16,7 @@ use cap_std::fs::Dir;
 use rusqlite::Connection;
 use uuid::Uuid;
 
-use crate::provider::{EntryBody, ErrorKind, ProviderError, RemoteEntry, Result};
+use crate::provider::{EntryBody, ErrorKind, ProviderError, RemoteEntry, Result, index_file};
 use crate::types::{EntryName, NodeKind, RemoteId, Timestamp};
 
 use super::config::{LocalConfig, MarkerPolicy};
@@ -81,7 +81,7 @@ impl Local {
                 .map_err(|error| io_error(OPERATION, &folder.display().to_string(), error))?;
         }
         let index = Index::open(&config.index).map_err(|error| index_error(OPERATION, error))?;
-        let index_log = index::open_log(&config.index)
+        let index_log = index_file::open_log(&config.index)
             .map_err(|error| io_error(OPERATION, &config.index.display().to_string(), error))?;
         let reader = index::connect(&config.index).map_err(|error| index_error(OPERATION, error))?;
         let tag = index.epoch().get(..8).unwrap_or_default();
