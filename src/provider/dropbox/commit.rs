@@ -81,12 +81,23 @@ impl Shared {
         })
     }
 
-    async fn commit_all(&self, mut batch: Vec<Waiting>) {
+    async fn commit_all(&self, batch: Vec<Waiting>) {
+        // What one of them is the cause of must not be told of all: then each is committed by itself.
+        for one in self.commit_until_settled(batch).await {
+            self.commit_until_settled(vec![one]).await;
+        }
+    }
+
+    /// Returns those that were refused together, for a cause that may be one of them alone: nothing was done to them.
+    async fn commit_until_settled(&self, mut batch: Vec<Waiting>) -> Vec<Waiting> {
         let mut attempts = Attempts::new(ATTEMPTS, Instant::now() + PATIENCE);
         loop {
-            let busy = self.commit_once(batch).await;
+            let busy = match self.commit_once(batch).await {
+                Left::Busy(busy) => busy,
+                Left::Refused(together) => return together,
+            };
             if busy.is_empty() {
-                return;
+                return Vec::new();
             }
             match attempts.pause(None) {
                 Some(pause) => tokio::time::sleep(pause).await,
@@ -95,15 +106,15 @@ impl Shared {
                         let text = format!("{}: Dropbox is busy with other changes", one.subject);
                         one.answer(Err(CallError::Failed(ProviderError::new(ErrorKind::Busy, UPLOAD, text))));
                     }
-                    return;
+                    return Vec::new();
                 }
             }
             batch = busy;
         }
     }
 
-    /// One call; returns what met other changes and may be tried again.
-    async fn commit_once(&self, batch: Vec<Waiting>) -> Vec<Waiting> {
+    /// One call; returns what it did not answer.
+    async fn commit_once(&self, batch: Vec<Waiting>) -> Left {
         let entries: Vec<SessionFinish> = batch.iter().map(|one| one.finish.clone()).collect();
         let subject = match batch.as_slice() {
             [one] => one.subject.clone(),
@@ -116,12 +127,19 @@ impl Shared {
             Ok(outcomes) => outcomes,
             Err(error) => {
                 let error = error.into_error(&call);
+                if error.kind == ErrorKind::Invalid && batch.len() > 1 {
+                    tracing::warn!(%error, "a batch is committed one by one");
+                    return Left::Refused(batch);
+                }
+                // Each is told of itself.
+                let rest = error.message.strip_prefix(&subject);
                 for one in batch {
-                    let mut own = ProviderError::new(error.kind, UPLOAD, error.message.clone());
+                    let text = rest.map_or_else(|| error.message.clone(), |rest| format!("{}{rest}", one.subject));
+                    let mut own = ProviderError::new(error.kind, UPLOAD, text);
                     own.retry_after = error.retry_after;
                     one.answer(Err(CallError::Failed(own)));
                 }
-                return Vec::new();
+                return Left::Busy(Vec::new());
             }
         };
         let mut busy = Vec::new();
@@ -132,8 +150,16 @@ impl Shared {
                 outcome => one.answer(outcome),
             }
         }
-        busy
+        Left::Busy(busy)
     }
+}
+
+/// What one call did not answer.
+enum Left {
+    /// Met other changes, and may be tried again.
+    Busy(Vec<Waiting>),
+    /// The service does not understand the request, which may be the fault of one entry.
+    Refused(Vec<Waiting>),
 }
 
 impl Waiting {
