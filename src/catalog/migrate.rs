@@ -12,13 +12,16 @@ pub(super) const APPLICATION_ID: i32 = 0x5661_4653;
 pub(super) const SCHEMA: &str = include_str!("schema.sql");
 
 /// Step `i` brings version `i` to `i + 1`.
-pub(super) const MIGRATIONS: &[&str] =
-    &[include_str!("migrations/0001_initial.sql"), include_str!("migrations/0002_left_out_and_conflicts.sql")];
+pub(super) const MIGRATIONS: &[&str] = &[
+    include_str!("migrations/0001_initial.sql"),
+    include_str!("migrations/0002_left_out_and_conflicts.sql"),
+    include_str!("migrations/0003_remote_by_content.sql"),
+];
 
 /// The version of [`SCHEMA`]: the number of [`MIGRATIONS`].
-pub(super) const SCHEMA_VERSION: i64 = 2;
+pub(super) const SCHEMA_VERSION: i64 = 3;
 
-const _: () = assert!(MIGRATIONS.len() == 2, "SCHEMA_VERSION counts MIGRATIONS");
+const _: () = assert!(MIGRATIONS.len() == 3, "SCHEMA_VERSION counts MIGRATIONS");
 
 /// Applies the steps above `version` in one transaction. Foreign keys must be off on the connection, because a step may build
 /// a table anew; they are checked before the commit.

@@ -82,6 +82,14 @@ impl View<'_> {
         one(self.connection, sql, &[&node(parent)?, &key.0], remote_row)
     }
 
+    /// A file of R with this content. Only files of 64 KiB and more are found: below, sending the bytes is cheaper than anything that could
+    /// be done instead.
+    pub fn remote_by_content(&self, content: &ContentHash, size: u64) -> Result<Option<RemoteRow>> {
+        // The literal is what the index was made with.
+        let sql = select_remote!("WHERE hash = ?1 AND size = ?2 AND size >= 65536 AND aside = 0 LIMIT 1");
+        one(self.connection, sql, &[&hash(Some(content)), &integer(size)?], remote_row)
+    }
+
     /// Up to `limit` nodes of R without the root, in the order of node ids after `after`, with the provider's ids.
     pub fn remote_ids(&self, after: NodeId, limit: usize) -> Result<Vec<(NodeId, RemoteId)>> {
         let sql = "SELECT node, rid FROM remote WHERE node > ?1 ORDER BY node LIMIT ?2";

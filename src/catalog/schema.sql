@@ -1,4 +1,4 @@
--- The current schema, version 2: new databases are made from this file, older ones are brought here by migrations/.
+-- The current schema, version 3: new databases are made from this file, older ones are brought here by migrations/.
 -- A test keeps both equal. Integers are signed 64 bit; times are nanoseconds since 1970; names are UTF-8 as written.
 -- kind: 0 file, 1 folder, 2 symbolic link, 3 special.
 -- hash: one byte for the algorithm (1 Dropbox, 2 BLAKE3), then the digest.
@@ -128,6 +128,8 @@ CREATE TABLE remote (
     UNIQUE (rid, aside)
 ) STRICT;
 CREATE INDEX remote_aside ON remote (aside) WHERE aside <> 0;
+-- Bytes that the provider has already need not be sent again; small ones are sent more cheaply than they are copied.
+CREATE INDEX remote_by_content ON remote (hash) WHERE size >= 65536;
 
 CREATE TRIGGER remote_insert_is_sound BEFORE INSERT ON remote
 BEGIN

@@ -21,6 +21,9 @@ pub struct Capabilities {
     pub overwrite_keeps_id: bool,
     /// A folder moves with everything below it in one call.
     pub folder_move: bool,
+    /// A new file whose bytes the provider already holds can be made there, without sending them
+    /// ([`super::Upload::copy_of`]).
+    pub server_copy: bool,
     /// The change feed reports a rename that only changes case. No (Dropbox): such a rename goes through another name.
     pub reports_case_rename: bool,
     /// Symbolic links can be stored.

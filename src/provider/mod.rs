@@ -123,6 +123,18 @@ pub struct Upload<'a> {
     pub observer: &'a dyn UploadObserver,
     /// A session that an earlier attempt of the *same bytes* (same hash) left behind.
     pub resume: Option<UploadSession>,
+    /// A file that was last known to hold the *same bytes*. A provider with [`Capabilities::server_copy`] makes a new file from it
+    /// instead of sending the bytes, if it still holds them: a hint, which changes nothing of what is promised.
+    pub copy_of: Option<CopySource>,
+}
+
+/// A version of a file that the provider holds.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct CopySource {
+    /// The file.
+    pub id: RemoteId,
+    /// Its version.
+    pub revision: Revision,
 }
 
 /// What an upload is conditional on. All are compare-and-swap: if the condition is false nothing is changed.

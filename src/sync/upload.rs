@@ -1,7 +1,7 @@
 //! Sending content: from complete, hashed, unchanging bytes; conditional on what the bytes were based on; never twice.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::agree::{agree, version_of};
 use super::bytes::{Progress, Source};
@@ -17,7 +17,7 @@ use super::trees::Sides;
 use crate::catalog::{LocalContent, Made, RemoteBody, RemoteRow, SyncedBody, Version};
 use crate::content::{ContentError, StagedFile};
 use crate::provider::{
-    EntryBody, ErrorKind, ProviderError, RemoteEntry, Upload, UploadSession, UploadSource, UploadTarget,
+    CopySource, EntryBody, ErrorKind, ProviderError, RemoteEntry, Upload, UploadSession, UploadSource, UploadTarget,
 };
 use crate::telemetry::metrics;
 use crate::types::{ContentHash, NodeId, RemoteId, Revision, StagedId, Timestamp};
@@ -311,6 +311,17 @@ impl Engine {
         Ok(Ready { source: Source::Cached(self.content.cached(version)?), hash, modified, resume: None })
     }
 
+    /// A file that the provider was last seen to hold with the same bytes, if it can copy it. Whether it still does is for the provider
+    /// to find out.
+    fn copy_source(&self, ready: &Ready) -> Result<Option<CopySource>> {
+        if !self.provider.capabilities().server_copy {
+            return Ok(None);
+        }
+        let row = self.catalog.read(|view| view.remote_by_content(&ready.hash, ready.source_size()))?;
+        let version = row.as_ref().and_then(version_of);
+        Ok(version.map(|version| CopySource { id: version.rid, revision: version.revision }))
+    }
+
     /// One upload call. The outer error is ours, the inner one the provider's.
     async fn send(
         &self,
@@ -319,6 +330,10 @@ impl Engine {
         target: UploadTarget,
     ) -> Result<std::result::Result<RemoteEntry, ProviderError>> {
         let staged = ready.sent().map(|sent| sent.file.id());
+        let copy_of = match &target {
+            UploadTarget::Create { .. } => self.copy_source(ready)?,
+            UploadTarget::Replace { .. } => None,
+        };
         let progress = Progress {
             catalog: Arc::clone(&self.catalog),
             staged,
@@ -332,13 +347,15 @@ impl Engine {
             modified: ready.modified,
             observer: &progress,
             resume: ready.resume.clone(),
+            copy_of,
         };
         let started = self.clock.monotonic();
         let answer = self.provider.upload(upload).await;
         match &answer {
             Ok(_) => {
                 metrics().uploads.add(1);
-                metrics().uploaded.add(ready.source_size());
+                // Nothing, of what the provider copied.
+                metrics().uploaded.add(progress.sent.load(Ordering::Relaxed));
                 metrics().upload_time.observe(self.clock.monotonic().saturating_duration_since(started));
             }
             Err(_) => metrics().upload_failures.add(1),

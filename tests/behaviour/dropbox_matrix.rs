@@ -16,6 +16,7 @@ use vaultfs::provider::http::Phases;
 use vaultfs::provider::{Cursor, EntryBody, Provider, ProviderError, RemoteEntry, Result, Upload, UploadTarget};
 use vaultfs::types::{ContentHash, HashKind, RemoteId};
 
+use crate::copy::copy;
 use crate::dropbox_world::{Website, client, config};
 use crate::harness::{MODIFIED, Memory, Node, Progress, Tree, WebUser as _, bytes, name, read_all, revision};
 
@@ -45,6 +46,7 @@ enum Call {
     Start,
     Append,
     Finish,
+    Copy,
     CreateFolder,
     Move,
     Delete,
@@ -53,7 +55,7 @@ enum Call {
 }
 
 impl Call {
-    const ALL: [Self; 13] = [
+    const ALL: [Self; 14] = [
         Self::List,
         Self::Continue,
         Self::Poll,
@@ -62,6 +64,7 @@ impl Call {
         Self::Start,
         Self::Append,
         Self::Finish,
+        Self::Copy,
         Self::CreateFolder,
         Self::Move,
         Self::Delete,
@@ -79,6 +82,7 @@ impl Call {
             Self::Start => "files/upload_session/start",
             Self::Append => "files/upload_session/append_v2",
             Self::Finish => "files/upload_session/finish_batch_v2",
+            Self::Copy => "files/copy_v2",
             Self::CreateFolder => "files/create_folder_v2",
             Self::Move => "files/move_v2",
             Self::Delete => "files/delete_v2",
@@ -134,7 +138,15 @@ impl Cell {
         let (source, observer) = (Memory(content.to_vec()), Progress::default());
         let target = UploadTarget::Create { parent: self.root.clone(), name: name(file) };
         let hash = ContentHash::of(HashKind::Dropbox, content);
-        let upload = Upload { target, source: &source, hash, modified: MODIFIED, observer: &observer, resume: None };
+        let upload = Upload {
+            target,
+            source: &source,
+            hash,
+            modified: MODIFIED,
+            observer: &observer,
+            resume: None,
+            copy_of: None,
+        };
         self.provider.upload(upload).await.map(|entry| assert_eq!(entry.name, name(file)))
     }
 
@@ -155,6 +167,7 @@ impl Cell {
             }
             Call::Upload => self.upload("new", b"new bytes").await,
             Call::Start | Call::Append | Call::Finish => self.upload("new", &bytes(LARGE, 7)).await,
+            Call::Copy => copy(provider, (&self.root, "new"), b"kept bytes", &self.kept).await.0.map(|_| ()),
             Call::CreateFolder => provider.create_folder(&self.root, &name("made")).await.map(|_| ()),
             Call::Move => provider.relocate(&self.kept.id, &self.root, &name("moved")).await.map(|entry| {
                 assert_eq!(entry.body, self.kept.body);
@@ -177,7 +190,7 @@ impl Cell {
     async fn was_done(&self, call: Call) -> Result<bool> {
         let here = async |file: &str| self.provider.find(&self.root, &name(file)).await;
         Ok(match call {
-            Call::Upload | Call::Start | Call::Append | Call::Finish => here("new").await?.is_some(),
+            Call::Upload | Call::Start | Call::Append | Call::Finish | Call::Copy => here("new").await?.is_some(),
             Call::CreateFolder => here("made").await?.is_some(),
             Call::Move => here("moved").await?.is_some(),
             Call::Delete => here("kept").await?.is_none(),
@@ -191,6 +204,7 @@ impl Cell {
         match call {
             Call::Upload => _ = tree.insert("new".into(), Node::File(b"new bytes".to_vec())),
             Call::Start | Call::Append | Call::Finish => _ = tree.insert("new".into(), Node::File(bytes(LARGE, 7))),
+            Call::Copy => _ = tree.insert("new".into(), Node::File(b"kept bytes".to_vec())),
             Call::CreateFolder => _ = tree.insert("made".into(), Node::Folder),
             Call::Move => {
                 let moved = tree.remove("kept").unwrap();
@@ -333,6 +347,7 @@ const AUTHORIZED: &[Call] = &[
     Call::Start,
     Call::Append,
     Call::Finish,
+    Call::Copy,
     Call::CreateFolder,
     Call::Move,
     Call::Delete,
@@ -349,7 +364,7 @@ columns! {
     too_many_requests_without_a_wish: too_many(None, false), &[Busy], 2;
     too_many_requests_as_text: too_many(Some(1), true), &[Busy], 1;
     too_many_writes: Fault::Failure(Failure::TooManyWrites { retry_after: None }), &[Busy], 2,
-        &[Call::Upload, Call::Finish, Call::CreateFolder, Call::Move, Call::Delete];
+        &[Call::Upload, Call::Finish, Call::Copy, Call::CreateFolder, Call::Move, Call::Delete];
     server_error: Fault::status(500), &[Busy, Ambiguous, Exists], 1;
     server_errors_in_a_burst: Fault::status(503), &[Busy, Ambiguous, Exists], 5;
     lost_before_the_effect: Fault::DropBefore, BROKEN, 1;
@@ -381,7 +396,7 @@ columns! {
     a_wrong_byte: Fault::WrongByte { at: Some(2) }, NONSENSE, 1, &[Call::Download];
     not_found_yet: Fault::Special(Special::NotFoundYet), &[NotFound, Busy], 1, &[Call::Metadata, Call::Move];
     a_malformed_path: Fault::error(serde_json::json!({".tag": "path", "path": {".tag": "malformed_path"}})),
-        &[ErrorKind::Refused, NotFound], 1, &[Call::Metadata, Call::CreateFolder];
+        &[ErrorKind::Refused, NotFound], 1, &[Call::Metadata, Call::Copy, Call::CreateFolder];
 }
 
 /// Other bytes were stored than were sent, or so it seems: the engine looks.

@@ -289,6 +289,7 @@ pub(crate) async fn upload(provider: &dyn Provider, target: UploadTarget, bytes:
         modified: MODIFIED,
         observer: &Progress::default(),
         resume: None,
+        copy_of: None,
     };
     provider.upload(upload).await
 }

@@ -97,7 +97,7 @@ impl UploadObserver for Paced {
 fn new_file<'a>(parent: &RemoteId, file: &str, content: &'a Memory, observer: &'a Paced) -> Upload<'a> {
     let target = UploadTarget::Create { parent: parent.clone(), name: name(file) };
     let hash = ContentHash::of(HashKind::Blake3, &content.0);
-    Upload { target, source: content, hash, modified: Timestamp(0), observer, resume: None }
+    Upload { target, source: content, hash, modified: Timestamp(0), observer, resume: None, copy_of: None }
 }
 
 #[tokio::test(start_paused = true)]

@@ -129,7 +129,15 @@ async fn the_next_version_of_a_private_file_is_private_while_it_is_written() {
     let hash = ContentHash::of(HashKind::Blake3, &source.0);
     let observer = Looker(&config.root);
     let target = replace(&entry);
-    let next = Upload { target, source: &source, hash, modified: Timestamp(0), observer: &observer, resume: None };
+    let next = Upload {
+        target,
+        source: &source,
+        hash,
+        modified: Timestamp(0),
+        observer: &observer,
+        resume: None,
+        copy_of: None,
+    };
     provider.upload(next).await.unwrap();
     assert_eq!(mode(&config.root.join("private")), 0o600);
 }

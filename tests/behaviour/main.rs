@@ -7,9 +7,11 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
 
 mod changes;
+mod copy;
 mod create;
 mod delete;
 mod direct;
+mod dropbox_batches;
 mod dropbox_calls;
 mod dropbox_matrix;
 mod dropbox_world;
@@ -52,6 +54,7 @@ macro_rules! behaviour {
                 the_next_version, a_stale_revision_is_refused, a_version_of_nothing, a_wrong_hash_is_refused,
                 readers_see_old_or_new, a_cancelled_upload_leaves_nothing, a_failing_source_leaves_nothing,
                 the_modification_time_is_carried, one_of_two_writers_wins;
+            copy: of_a_file_that_is_there, of_what_has_changed, of_what_is_gone, where_something_is;
             relocate: a_rename, a_move_to_another_folder, a_folder_with_everything_in_it, where_it_already_is,
                 onto_another_entry, into_itself, below_nothing, of_nothing, only_the_case, the_revision_stays;
             delete: a_file, a_link, an_empty_folder, a_folder_with_entries, what_is_gone_already,

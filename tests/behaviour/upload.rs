@@ -41,7 +41,8 @@ pub(crate) async fn a_large_file_with_progress<W: World>() {
     let target = UploadTarget::Create { parent: root(provider).await, name: name("take.wav") };
     let hash = ContentHash::of(provider.capabilities().hash_kind(), &content);
     let source = Memory(content.clone());
-    let request = Upload { target, source: &source, hash, modified: MODIFIED, observer: &progress, resume: None };
+    let request =
+        Upload { target, source: &source, hash, modified: MODIFIED, observer: &progress, resume: None, copy_of: None };
     let file = provider.upload(request).await.unwrap();
     assert_eq!(progress.sent.load(Ordering::SeqCst), LARGE as u64);
     assert!(progress.calls.load(Ordering::SeqCst) > 1);
@@ -133,7 +134,15 @@ pub(crate) async fn a_wrong_hash_is_refused<W: World>() {
     let over = UploadTarget::Replace { id: file.id.clone(), expected: revision(&file) };
     for target in [create, over] {
         let (source, observer) = (Memory(b"arrived".to_vec()), Progress::default());
-        let request = Upload { target, source: &source, hash, modified: MODIFIED, observer: &observer, resume: None };
+        let request = Upload {
+            target,
+            source: &source,
+            hash,
+            modified: MODIFIED,
+            observer: &observer,
+            resume: None,
+            copy_of: None,
+        };
         assert_eq!(kind_of(provider.upload(request).await), ErrorKind::Corrupt);
         assert_unchanged(&world, &before).await;
     }
@@ -167,7 +176,15 @@ pub(crate) async fn readers_see_old_or_new<W: World>() {
     let hash = ContentHash::of(provider.capabilities().hash_kind(), &new);
     let source = Memory(new.clone());
     provider
-        .upload(Upload { target, source: &source, hash, modified: MODIFIED, observer: &observer, resume: None })
+        .upload(Upload {
+            target,
+            source: &source,
+            hash,
+            modified: MODIFIED,
+            observer: &observer,
+            resume: None,
+            copy_of: None,
+        })
         .await
         .unwrap();
     assert!(observer.looks.calls.load(Ordering::SeqCst) > 0);
@@ -203,7 +220,15 @@ pub(crate) async fn a_cancelled_upload_leaves_nothing<W: World>() {
     let over = UploadTarget::Replace { id: file.id.clone(), expected: revision(&file) };
     for target in [create, over] {
         let endless = Endless::default();
-        let request = Upload { target, source: &endless, hash, modified: MODIFIED, observer: &endless, resume: None };
+        let request = Upload {
+            target,
+            source: &endless,
+            hash,
+            modified: MODIFIED,
+            observer: &endless,
+            resume: None,
+            copy_of: None,
+        };
         tokio::select! {
             biased;
             () = endless.0.notified() => {}
@@ -235,7 +260,8 @@ pub(crate) async fn a_failing_source_leaves_nothing<W: World>() {
     let target = UploadTarget::Create { parent: root(provider).await, name: name("new") };
     let hash = ContentHash::of(provider.capabilities().hash_kind(), b"");
     let observer = Progress::default();
-    let request = Upload { target, source: &Rotten, hash, modified: MODIFIED, observer: &observer, resume: None };
+    let request =
+        Upload { target, source: &Rotten, hash, modified: MODIFIED, observer: &observer, resume: None, copy_of: None };
     provider.upload(request).await.unwrap_err();
     assert!(world.web().truth().await.is_empty());
 }

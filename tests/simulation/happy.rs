@@ -1,5 +1,6 @@
 //! The path without faults: what one device does arrives at the other.
 
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -56,4 +57,27 @@ async fn changes_travel_between_two_devices_of_dropbox() {
 #[tokio::test(start_paused = true)]
 async fn changes_travel_between_two_devices_of_icloud() {
     round_trip(Manner::Icloud).await;
+}
+
+/// What the provider has need not be sent: the copy arrives everywhere without a byte on the way.
+#[tokio::test(start_paused = true)]
+async fn a_duplicate_is_made_by_the_provider() {
+    let (cloud, anna, ben) = devices(Manner::Dropbox);
+    let take = vec![7; 100_000];
+    anna.create(NodeId::ROOT, &name("take.wav"), &take, true).unwrap();
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    let sent = anna.provider.received.load(Ordering::Relaxed);
+    anna.create(NodeId::ROOT, &name("take 2.wav"), &take, true).unwrap();
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    assert_eq!(anna.provider.received.load(Ordering::Relaxed), sent);
+    assert_eq!(anna.provider.copies.load(Ordering::Relaxed), 1);
+    assert_eq!(anna.run().engine.status().unwrap().state, VaultState::Idle);
+    assert_eq!(cloud.lock().unwrap().tree().len(), 2);
+    let rows = ben.rows();
+    assert!(ben.open_and_read(&rows["take 2.wav"]).await.unwrap() == take);
+    // Both are files of their own.
+    assert!(ben.write(rows["take.wav"].node, b"other", true));
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    assert!(anna.open_and_read(&anna.rows()["take 2.wav"]).await.unwrap() == take);
+    assert_eq!(anna.open_and_read(&anna.rows()["take.wav"]).await.unwrap(), b"other");
 }

@@ -53,6 +53,8 @@ pub(crate) struct SimProvider {
     trouble: Mutex<Option<(&'static str, ErrorKind)>>,
     /// Bytes of uploads that arrived.
     pub(crate) received: AtomicU64,
+    /// Files that were made without sending their bytes.
+    pub(crate) copies: AtomicU64,
     /// Calls made.
     pub(crate) calls: AtomicU64,
     /// When the feed was read.
@@ -73,6 +75,7 @@ impl SimProvider {
             conditional_write: is_dropbox,
             overwrite_keeps_id: is_dropbox,
             folder_move: true,
+            server_copy: is_dropbox,
             reports_case_rename: !is_dropbox,
             symlinks: false,
             change_feed: if is_dropbox { ChangeFeed::Notified } else { ChangeFeed::Polled(Duration::from_secs(15)) },
@@ -88,6 +91,7 @@ impl SimProvider {
             offline: AtomicBool::new(false),
             trouble: Mutex::default(),
             received: AtomicU64::new(0),
+            copies: AtomicU64::new(0),
             calls: AtomicU64::new(0),
             pulls: Mutex::default(),
         }
@@ -198,6 +202,27 @@ impl SimProvider {
             changes.reverse();
         }
         ChangePage { changes, cursor: Cursor(format!("{}:{}", cloud.epoch, cloud.groups())), has_more: false }
+    }
+
+    /// The bytes of a copy: those that its source holds when the copy is made.
+    async fn copied(&self, upload: &Upload<'_>) -> Result<Option<Vec<u8>>> {
+        let (Some(source), UploadTarget::Create { .. }, true) =
+            (&upload.copy_of, &upload.target, self.capabilities.server_copy)
+        else {
+            return Ok(None);
+        };
+        self.request("copy").await?;
+        let bytes = {
+            let cloud = self.cloud();
+            let file = cloud.entries.get(&source.id).filter(|entry| entry.revision.as_ref() == Some(&source.revision));
+            file.map(|file| cloud.bytes(file).to_vec())
+        };
+        if let Some(bytes) = &bytes {
+            let hash = ContentHash::of(self.capabilities.hash_kind(), bytes);
+            assert_eq!(hash, upload.hash, "what is to be copied has other bytes");
+            self.copies.fetch_add(1, Ordering::Relaxed);
+        }
+        Ok(bytes)
     }
 
     async fn receive(&self, upload: &Upload<'_>) -> Result<Vec<u8>> {
@@ -339,7 +364,10 @@ impl Provider for SimProvider {
 
     async fn upload(&self, upload: Upload<'_>) -> Result<RemoteEntry> {
         self.request("upload").await?;
-        let bytes = self.receive(&upload).await?;
+        let bytes = match self.copied(&upload).await? {
+            Some(bytes) => bytes,
+            None => self.receive(&upload).await?,
+        };
         let stored = match &upload.target {
             UploadTarget::Create { parent, name } => self.cloud().create_file(parent, name, bytes),
             UploadTarget::Replace { id, expected } => self.cloud().replace_file(id, expected, bytes),

@@ -190,6 +190,12 @@ impl World {
         bytes
     }
 
+    /// What a large file of a device holds: bytes that the cloud can copy.
+    fn any_large(&mut self, who: usize) -> Option<Vec<u8>> {
+        let (_, row) = self.any_row(who, Some(NodeKind::File))?;
+        self.shown(who, &row).filter(|bytes| bytes.len() >= 65_536)
+    }
+
     fn give_up(&mut self, bytes: Option<Vec<u8>>) {
         if let Some(bytes) = bytes {
             self.given_up.insert(bytes);
@@ -325,11 +331,14 @@ impl World {
         let device_name = self.devices[who].name.clone();
         match self.random.random_range(0..100) {
             0..28 => {
-                let (folder, name, bytes) = (self.any_folder(who), self.any_name(), self.fresh_bytes(&device_name));
+                let (folder, name) = (self.any_folder(who), self.any_name());
+                let copied = self.any_large(who).filter(|_| self.chance(0.25));
+                let is_copy = copied.is_some();
+                let bytes = copied.unwrap_or_else(|| self.fresh_bytes(&device_name));
                 let durable = self.chance(0.5);
                 let made = self.devices[who].create(folder, &name, &bytes, durable);
-                self.note(format!("{device_name} creates {name} in {folder}: {made:?}"));
-                if made.is_none() {
+                self.note(format!("{device_name} creates {name} in {folder} (copy: {is_copy}): {made:?}"));
+                if made.is_none() && !is_copy {
                     self.written.remove(&bytes);
                 }
             }

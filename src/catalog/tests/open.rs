@@ -135,10 +135,10 @@ fn the_migrations_lead_to_the_schema_and_every_one_is_all_or_nothing() {
     assert_eq!(shape(&migrated), vec![]);
     migrate(&mut migrated, 0, MIGRATIONS).unwrap();
     assert_eq!(shape(&migrated), shape(&fresh));
-    let next = ["not run again", "nor this", "ALTER TABLE meta ADD COLUMN extra TEXT"];
-    migrate(&mut migrated, 2, &next).unwrap();
+    let next = ["not run again", "nor this", "nor that", "ALTER TABLE meta ADD COLUMN extra TEXT"];
+    migrate(&mut migrated, 3, &next).unwrap();
     let version: i64 = migrated.query_row("PRAGMA user_version", [], |row| row.get(0)).unwrap();
-    assert_eq!(version, 3);
+    assert_eq!(version, 4);
 }
 
 #[test]

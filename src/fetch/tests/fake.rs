@@ -60,6 +60,7 @@ impl FakeProvider {
             conditional_write: true,
             overwrite_keeps_id: true,
             folder_move: true,
+            server_copy: false,
             reports_case_rename: true,
             symlinks: false,
             change_feed: ChangeFeed::Notified,

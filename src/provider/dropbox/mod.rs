@@ -17,6 +17,7 @@ mod client;
 mod commit;
 mod config;
 mod confirmed;
+mod copy;
 mod edit;
 mod feed;
 mod fold;
@@ -73,6 +74,7 @@ impl DropboxProvider {
             conditional_write: true,
             overwrite_keeps_id: true,
             folder_move: true,
+            server_copy: true,
             reports_case_rename: false,
             symlinks: false,
             change_feed: ChangeFeed::Notified,

@@ -107,7 +107,12 @@ impl Shared {
             subject: name.to_string(),
             parent: Some(folder.id),
         };
-        match self.store(&target, upload).await {
+        let stored = match self.copied(root, &target, upload).await {
+            Ok(Some(copy)) => Ok(copy),
+            Ok(None) => self.store(&target, upload).await,
+            Err(error) => Err(error),
+        };
+        match stored {
             Ok(file) => self.stored(root, target, &file, upload).await,
             Err(error) if error.has("file_ancestor") => {
                 self.disbelieve();

@@ -68,6 +68,7 @@ impl LocalProvider {
             conditional_write: true,
             overwrite_keeps_id: true,
             folder_move: true,
+            server_copy: false,
             reports_case_rename: true,
             symlinks: true,
             change_feed: ChangeFeed::Notified,
