@@ -12,7 +12,7 @@ use vaultfs::types::RemoteId;
 
 use crate::copy::copy;
 use crate::dropbox_world::{DropboxWorld, InFolder};
-use crate::harness::{Node, WebUser as _, World, bytes, create, name, read_all, root};
+use crate::harness::{Node, World, bytes, create, name, read_all, root};
 
 const FINISH: &str = "files/upload_session/finish_batch_v2";
 

@@ -5,7 +5,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::Value;
-use tokio::sync::{MutexGuard, oneshot};
+use tokio::sync::{MutexGuard, oneshot, watch};
 use tokio::time::Instant;
 
 use super::api::{Call, CallError};
@@ -19,6 +19,8 @@ const UPLOAD: &str = "upload";
 
 /// Most files of one commit.
 const MAX_BATCH: usize = 1000;
+/// How long a commit waits for small files that are still on their way. One of them alone is not kept waiting.
+const LINGER: std::time::Duration = std::time::Duration::from_millis(100);
 /// How often the entries of a batch that met other changes are tried again.
 const ATTEMPTS: u32 = 5;
 /// How long that may take.
@@ -38,6 +40,21 @@ struct Waiting {
 pub(super) struct Commits {
     turn: tokio::sync::Mutex<()>,
     waiting: Mutex<Vec<Waiting>>,
+    /// How many small files are on their way.
+    sending: watch::Sender<usize>,
+}
+
+/// A small file on its way.
+pub(super) struct Sending<'a> {
+    commits: &'a Commits,
+    /// No other one was when it set out.
+    pub(super) is_alone: bool,
+}
+
+impl Drop for Sending<'_> {
+    fn drop(&mut self) {
+        self.commits.sending.send_modify(|count| *count -= 1);
+    }
 }
 
 impl Commits {
@@ -49,6 +66,27 @@ impl Commits {
     /// The turn, if nobody has it.
     pub(super) fn turn_now(&self) -> Option<MutexGuard<'_, ()>> {
         self.turn.try_lock().ok()
+    }
+
+    /// A small file sets out.
+    pub(super) fn sending(&self) -> Sending<'_> {
+        let mut is_alone = false;
+        self.sending.send_modify(|count| {
+            is_alone = *count == 0;
+            *count += 1;
+        });
+        Sending { commits: self, is_alone }
+    }
+
+    /// Waits a moment for those that are on their way.
+    async fn gather(&self) {
+        let mut sending = self.sending.subscribe();
+        // Either all are here, or it took too long: both are reasons to go.
+        drop(tokio::time::timeout(LINGER, sending.wait_for(|count| *count == 0)).await);
+    }
+
+    fn has_waiting(&self) -> bool {
+        !self.waiting.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
     }
 
     fn take(&self) -> Vec<Waiting> {
@@ -70,6 +108,9 @@ impl Shared {
         // A batch belongs to nobody: it goes on if the one whose turn it was is cancelled.
         tokio::spawn(async move {
             let _turn = shared.commits.turn().await;
+            if shared.commits.has_waiting() {
+                shared.commits.gather().await;
+            }
             let batch = shared.commits.take();
             if !batch.is_empty() {
                 shared.commit_all(batch).await;

@@ -90,7 +90,9 @@ fn meaning_of(tag: &str) -> Option<(ErrorKind, &'static str, Option<Duration>)> 
     match tag {
         "not_found" | "not_folder" | "not_file" => plain(ErrorKind::NotFound, "there is no such entry in Dropbox"),
         "conflict" | "file_ancestor" => plain(ErrorKind::Exists, "the name is taken"),
-        "malformed_path" | "disallowed_name" => plain(ErrorKind::Refused, "Dropbox cannot hold this name"),
+        "malformed_path" | "disallowed_name" => {
+            plain(ErrorKind::Refused, "Dropbox cannot hold this name: give it another one")
+        }
         "insufficient_space" | "insufficient_quota" => {
             plain(ErrorKind::NoSpace, "the Dropbox is full: free space there, or get more")
         }

@@ -208,14 +208,17 @@ impl Shared {
         self.api.upload("files/upload", &Call::write(UPLOAD, subject), &argument, content).await
     }
 
-    /// Alone, a small file is one call. While others are being committed it sends its bytes and joins the next commit.
+    /// Alone, a small file is one call. While others are on their way, or are being committed, it sends its bytes and joins the next commit.
     async fn store_small(
         self: &Arc<Self>,
         commit: Commit,
         subject: &str,
         upload: &Upload<'_>,
     ) -> std::result::Result<FileMetadata, CallError> {
-        if let Some(_turn) = self.commits.turn_now() {
+        let sending = self.commits.sending();
+        if sending.is_alone
+            && let Some(_turn) = self.commits.turn_now()
+        {
             return self.store_whole(&commit, subject, upload).await;
         }
         let (whole, hash) = (Whole::of(upload), upload.hash.to_hex());
@@ -224,6 +227,7 @@ impl Shared {
         let argument = SessionStart { close: true, session_type: None, content_hash: Some(&hash) };
         let call = Call::read(UPLOAD, subject);
         let started: SessionStarted = self.api.upload("files/upload_session/start", &call, &argument, content).await?;
+        drop(sending);
         let cursor = SessionCursor { session_id: started.session_id, offset: length };
         match self.commit(SessionFinish { cursor, commit }, subject).await {
             Err(error) if error.has("lookup_failed") => Err(lost_session(subject)),

@@ -64,6 +64,7 @@ impl Bench {
             conditional_write: true,
             overwrite_keeps_id: true,
             folder_move: true,
+            server_copy: false,
             reports_case_rename: true,
             symlinks: true,
             change_feed: ChangeFeed::Polled(Duration::from_secs(1)),
