@@ -10,7 +10,7 @@ use crate::golden;
 use crate::harness::{Said, eventually};
 
 /// A world with a vault that is mounted at `@/mnt`.
-fn mounted() -> World {
+pub(super) fn mounted() -> World {
     let world = World::new();
     world.connected();
     world.device.ok("vault add Songs --provider dropbox --folder /Apps/Muze/MyVault --layout plain");
@@ -19,11 +19,11 @@ fn mounted() -> World {
     world
 }
 
-fn remote(world: &World, path: &str) -> Option<Vec<u8>> {
+pub(super) fn remote(world: &World, path: &str) -> Option<Vec<u8>> {
     world.sim.first_account().web().read(&format!("/Apps/Muze/MyVault/{path}")).ok()
 }
 
-fn state(world: &World) -> serde_json::Value {
+pub(super) fn state(world: &World) -> serde_json::Value {
     world.device.json("status")["vaults"][0]["state"].clone()
 }
 
