@@ -76,7 +76,8 @@ fn work(seat: &Seat<'_>, round: &str) {
     let mnt = seat.mnt();
     fs::create_dir(mnt.join(round)).unwrap();
     fs::write(mnt.join(round).join("mix.json"), "{}").unwrap();
-    fs::write(mnt.join(round).join("take.wav"), vec![7; 300_000]).unwrap();
+    // Bytes of its own: what is there already would be copied instead of sent.
+    fs::write(mnt.join(round).join("take.wav"), round.repeat(50_000)).unwrap();
     fs::rename(mnt.join(round).join("take.wav"), mnt.join(round).join("one.wav")).unwrap();
     fs::read_dir(&mnt).unwrap().for_each(drop);
 }
