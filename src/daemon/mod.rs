@@ -39,7 +39,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::watch;
 
-pub use run::{DaemonSettings, last_process, run};
+pub use run::{DaemonSettings, come_after, last_process, run};
 
 use crate::accounts::Accounts;
 use crate::config::Paths;

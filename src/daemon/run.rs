@@ -56,6 +56,17 @@ pub fn last_process(paths: &Paths) -> Option<u32> {
     last_holder(&paths.state().join(LOCK_NAME))
 }
 
+/// Comes after the daemon that was last, for a moment: a crashed one that somebody has come after is not started again
+/// ([`super::supervisor`]). Refused while one runs or starts.
+pub fn come_after(paths: &Paths) -> Result<(), Problem> {
+    let locks = [paths.runtime().join(LOCK_NAME), paths.state().join(LOCK_NAME)];
+    if !locks.iter().all(|lock| lock.exists()) {
+        return Ok(());
+    }
+    let [runtime, state] = locks;
+    InstanceLock::acquire(&runtime, &state).map(drop)
+}
+
 /// Runs the daemon until it is told to stop. `ready` is called when it accepts requests.
 pub fn run(settings: DaemonSettings, ready: impl FnOnce()) -> Result<(), Problem> {
     let DaemonSettings { paths, environment, flags, detached } = settings;

@@ -69,6 +69,23 @@ fn a_killed_daemon_comes_back_by_itself_and_so_does_the_mount() {
 }
 
 #[test]
+fn a_crashed_daemon_that_is_told_to_stop_does_not_come_back() {
+    let device = Device::new("lifecycle");
+    device.mount_local(&device.path("remote"));
+    let [supervisor, daemon] = device.daemon_processes();
+    kill(daemon);
+    // The supervisor waits a moment before it starts it again.
+    let said = device.run(["daemon", "stop"]);
+    assert!(said.status.success() || said.status.code() == Some(3), "{said:?}");
+    let supervisor = std::path::PathBuf::from(format!("/proc/{supervisor}/cmdline"));
+    // An empty one is that of a process that has ended.
+    eventually("the supervisor ends", || {
+        fs::read(&supervisor).is_ok_and(|line| line.is_empty()) || !supervisor.exists()
+    });
+    assert_eq!(device.run(["daemon", "status"]).status.code(), Some(3));
+}
+
+#[test]
 fn unmounting_loses_nothing_that_was_not_sent() {
     let device = Device::new("lifecycle");
     let remote = device.path("remote");

@@ -1,12 +1,18 @@
 //! `daemon run|status|stop`
 
+use std::time::{Duration, Instant};
+
 use crate::cli::args::DaemonCommand;
 use crate::cli::context::{Context, program};
 use crate::cli::error::{CliError, Result};
+use crate::control::client::Client;
 use crate::control::client::start::READY_LINE;
 use crate::control::protocol::{DaemonStatus, ErrorBody, ErrorCode, Problem, StopReport, VaultFilter};
 use crate::daemon::supervisor;
 use crate::telemetry::logging::{self, LogOutput};
+
+/// A daemon has its lock before it answers. Nothing tells of the moment.
+const STARTING: Duration = Duration::from_secs(5);
 
 /// `daemon run`: the daemon itself, in this process.
 pub(super) fn run(context: &Context, detached: bool) -> Result {
@@ -43,14 +49,15 @@ pub(super) fn supervise(context: &Context) -> Result {
 
 /// `daemon status` and `daemon stop`: of a daemon that runs; none is started for them.
 pub(super) async fn ask(context: &Context, command: DaemonCommand) -> Result {
-    let daemon = context.running_daemon().await?;
     match command {
         DaemonCommand::Run { .. } | DaemonCommand::Supervise => Ok(()),
         DaemonCommand::Status => {
+            let daemon = context.running_daemon().await?;
             let status: DaemonStatus = daemon.get("daemon", &VaultFilter::default()).await?;
             context.output.answer(&status, |status| show(context, status))
         }
         DaemonCommand::Stop => {
+            let daemon = the_one_to_stop(context).await?;
             let report: StopReport = daemon.post("daemon/stop", &serde_json::json!({})).await?;
             context.wait_for_end(&daemon).await?;
             context.output.answer(&report, |report| {
@@ -58,6 +65,23 @@ pub(super) async fn ask(context: &Context, command: DaemonCommand) -> Result {
                 context.output.note(format!("the daemon (process {}) has ended", report.pid));
                 Ok(())
             })
+        }
+    }
+}
+
+/// The daemon that runs. One that has crashed is kept from being started again: whoever says `stop` wants none.
+async fn the_one_to_stop(context: &Context) -> Result<Client> {
+    let patient_until = Instant::now() + STARTING;
+    loop {
+        if let Some(daemon) = context.daemon_if_any().await? {
+            return Ok(daemon);
+        }
+        match crate::daemon::come_after(&context.paths) {
+            Ok(()) => return context.running_daemon().await,
+            Err(running) if running.code == ErrorCode::AlreadyRunning && Instant::now() < patient_until => {
+                tokio::time::sleep(STARTING / 100).await;
+            }
+            Err(problem) => return Err(problem.into()),
         }
     }
 }
