@@ -14,6 +14,7 @@ mod direct;
 mod dropbox_batches;
 mod dropbox_calls;
 mod dropbox_matrix;
+mod dropbox_ways;
 mod dropbox_world;
 mod errors;
 mod faulty;

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::api::{Call, CallError};
 use super::refusal::Refusal;
-use super::state::Shared;
+use super::state::{Shared, Way};
 use super::wire::{BatchOutcomes, FileMetadata, FinishBatch, SessionFinish};
 use crate::provider::retry::Attempts;
 use crate::provider::{ErrorKind, ProviderError};
@@ -33,6 +33,8 @@ struct Waiting {
     finish: SessionFinish,
     subject: String,
     outcome: oneshot::Sender<Outcome>,
+    /// To the path that it is committed at.
+    _way: Way,
 }
 
 /// The turn, and what waits for it.
@@ -100,9 +102,9 @@ impl Commits {
 
 impl Shared {
     /// Makes a complete upload session a file, together with all that wait for the same.
-    pub(super) async fn commit(self: &Arc<Self>, finish: SessionFinish, subject: &str) -> Outcome {
+    pub(super) async fn commit(self: &Arc<Self>, finish: SessionFinish, subject: &str, way: Way) -> Outcome {
         let (sender, outcome) = oneshot::channel();
-        let waiting = Waiting { finish, subject: subject.to_owned(), outcome: sender };
+        let waiting = Waiting { finish, subject: subject.to_owned(), outcome: sender, _way: way };
         self.commits.waiting.lock().unwrap_or_else(PoisonError::into_inner).push(waiting);
         let shared = Arc::clone(self);
         // A batch belongs to nobody: it goes on if the one whose turn it was is cancelled.

@@ -26,11 +26,12 @@ impl Shared {
         upload: &Upload<'_>,
     ) -> Result<Option<FileMetadata>> {
         let Some(from) = self.copyable(root, upload).await? else { return Ok(None) };
+        let (way, commit) = self.way_to(root, target, upload).await?;
         let call = Call::write(UPLOAD, &target.subject);
-        let argument = Relocate { from_path: &from, to_path: &target.path, autorename: false };
+        let argument = Relocate { from_path: &from, to_path: &commit.path, autorename: false };
         let turn = self.commits.turn().await;
         let copied: Result<Changed<Metadata>> = self.api.rpc("files/copy_v2", &call, &argument).await;
-        drop(turn);
+        drop((turn, way));
         match copied {
             Ok(Changed { metadata: Metadata::File(file) }) if holds(&file, upload) => Ok(Some(file)),
             Ok(Changed { metadata: Metadata::File(file) }) => self.take_back(&file, &target.subject).await,

@@ -25,6 +25,7 @@ impl Shared {
     pub(super) async fn create_folder(&self, parent: &RemoteId, name: &EntryName) -> Result<RemoteEntry> {
         names::check(CREATE_FOLDER, name)?;
         let root = self.root().await?;
+        let way = self.way().await;
         let folder = self.folder(CREATE_FOLDER, &root, parent).await?;
         let path = child_of(&folder.path, name);
         let call = Call::write(CREATE_FOLDER, name.as_str());
@@ -32,7 +33,7 @@ impl Shared {
         let turn = self.commits.turn().await;
         let made: std::result::Result<Changed<FolderMetadata>, CallError> =
             self.api.rpc("files/create_folder_v2", &call, &argument).await;
-        drop(turn);
+        drop((turn, way));
         let made = match made {
             Ok(made) => made.metadata,
             Err(error) if error.has("file_ancestor") => {
@@ -58,9 +59,17 @@ impl Shared {
     ) -> Result<RemoteEntry> {
         names::check(MOVE, to_name)?;
         let root = self.root().await?;
-        let (found, folder) = tokio::join!(self.found_by_id(MOVE, &root, id), self.folder(MOVE, &root, to_parent));
-        let Some(found) = found? else { return Err(not_found(MOVE, format_args!("the entry {id}"))) };
-        let folder = folder?;
+        let (mut way, mut all_ways) = (Some(self.way().await), None);
+        let (found, folder) = loop {
+            let (found, folder) = tokio::join!(self.found_by_id(MOVE, &root, id), self.folder(MOVE, &root, to_parent));
+            let Some(found) = found? else { return Err(not_found(MOVE, format_args!("the entry {id}"))) };
+            if matches!(found, Found::Folder { .. }) && all_ways.is_none() {
+                drop(way.take());
+                all_ways = Some(self.all_ways().await);
+                continue;
+            }
+            break (found, folder?);
+        };
         let (from, to) = (found.path().to_owned(), child_of(&folder.path, to_name));
         if folder.path == from || folder.path.strip_prefix(&from).is_some_and(|rest| rest.starts_with('/')) {
             return Err(ProviderError::new(
@@ -77,8 +86,11 @@ impl Shared {
         let turn = self.commits.turn().await;
         let moved: std::result::Result<Changed<Metadata>, CallError> =
             self.api.rpc("files/move_v2", &call, &argument).await;
-        drop(turn);
         self.disbelieve();
+        if all_ways.is_some() {
+            self.forget_revs();
+        }
+        drop((turn, way, all_ways));
         let moved = match moved {
             Ok(moved) => moved.metadata,
             Err(error) if error.has("from_lookup") => return Err(self.of_missing_source(error, &call, id)),
@@ -126,12 +138,16 @@ impl Shared {
     pub(super) async fn delete(self: &Arc<Self>, id: &RemoteId, expected: Option<&Revision>) -> Result<()> {
         let root = self.root().await?;
         let mut rev = expected.and_then(|expected| self.rev_of(id, expected));
+        let mut ways = None;
         for _ in 0..TRIES {
             let (guard, subject) = match rev.take() {
                 Some(rev) => (Some(rev), id.0.clone()),
                 None => match self.found_by_id(DELETE, &root, id).await? {
                     None => return self.deleted(id),
                     Some(Found::Folder { name, .. }) => {
+                        if ways.is_none() {
+                            ways = Some(self.all_ways().await);
+                        }
                         self.check_empty(id, &name).await?;
                         (None, name)
                     }

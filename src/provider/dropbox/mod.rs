@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! mod (the trait) -> lookup, feed, read, upload, edit     what each method does
-//!                      -> state                           what they share: index, known revisions, the turn
+//!                      -> state                           what they share: index, known revisions, the turn, the way
 //!                      -> api -> http                     calls, attempts, tokens, pace
 //!                           -> wire, refusal, arg         what travels
 //! ```

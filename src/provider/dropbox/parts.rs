@@ -11,11 +11,10 @@ use serde_json::Value;
 use super::api::{Call, CallError, Content};
 use super::config::PART_UNIT_BYTES;
 use super::confirmed::Confirmed;
+use super::place::Root;
 use super::state::Shared;
-use super::upload::{Progress, UPLOAD, lost_session, read_part};
-use super::wire::{
-    Commit, FileMetadata, Metadata, SessionAppend, SessionCursor, SessionFinish, SessionStart, SessionStarted,
-};
+use super::upload::{Progress, Target, UPLOAD, lost_session, read_part};
+use super::wire::{FileMetadata, Metadata, SessionAppend, SessionCursor, SessionFinish, SessionStart, SessionStarted};
 use crate::provider::http::Pieces;
 use crate::provider::{ErrorKind, ProviderError, Upload, UploadObserver};
 use crate::types::{ContentHash, ContentHasher, HashKind};
@@ -37,10 +36,11 @@ impl Shared {
     /// Sends a file in parts and commits it.
     pub(super) async fn store_in_parts(
         self: &Arc<Self>,
-        commit: Commit,
-        subject: &str,
+        root: &Root,
+        target: &Target,
         upload: &Upload<'_>,
     ) -> Outcome<FileMetadata> {
+        let subject = target.subject.as_str();
         let mut resume = upload.resume.as_ref().and_then(|session| Confirmed::of(session, upload.source.size()));
         for _ in 0..BEGINNINGS {
             let was_resumed = resume.is_some();
@@ -52,10 +52,12 @@ impl Shared {
                 continue;
             }
             let cursor = SessionCursor { session_id: session, offset: upload.source.size() };
-            match self.commit(SessionFinish { cursor, commit: commit.clone() }, subject).await {
+            let (way, commit) = self.way_to(root, target, upload).await?;
+            let path = commit.path.clone();
+            match self.commit(SessionFinish { cursor, commit }, subject, way).await {
                 Err(error) if error.has("lookup_failed") || error.has("concurrent_session_missing_data") => {
                     // An earlier attempt may have got through, and its answer may have been lost.
-                    if was_resumed && let Some(file) = self.was_committed(&commit.path, &upload.hash).await? {
+                    if was_resumed && let Some(file) = self.was_committed(&path, &upload.hash).await? {
                         return Ok(file);
                     }
                 }

@@ -30,11 +30,17 @@ const KEPT_YOUNG: usize = 1024;
 /// How long the service may deny what it has just made.
 const YOUTH: Duration = Duration::from_secs(10);
 
+/// See [`Shared::way`].
+pub(super) type Way = tokio::sync::OwnedRwLockReadGuard<()>;
+/// See [`Shared::all_ways`].
+pub(super) type AllWays = tokio::sync::OwnedRwLockWriteGuard<()>;
+
 /// One vault's provider, shared by its calls.
 pub(super) struct Shared {
     pub(super) api: Arc<Api>,
     pub(super) config: DropboxConfig,
     pub(super) commits: Commits,
+    ways: Arc<tokio::sync::RwLock<()>>,
     /// The listing that is under way. Its lock makes the feed a matter of one call at a time.
     pub(super) listing: tokio::sync::Mutex<Option<Listing>>,
     /// When the service wants to be asked for changes again.
@@ -70,6 +76,7 @@ impl Shared {
             api,
             config,
             commits: Commits::default(),
+            ways: Arc::default(),
             listing: tokio::sync::Mutex::default(),
             next_wait: Mutex::default(),
             root: Mutex::default(),
@@ -80,6 +87,18 @@ impl Shared {
             broken: Mutex::new(LruCache::new(size(KEPT_BROKEN))),
             young: Mutex::new(LruCache::new(size(KEPT_YOUNG))),
         })
+    }
+
+    /// Paths of folders stay what they are, as far as this device moves folders: from before a path is asked for until the service has
+    /// answered what it was used for. The service makes anew what it misses of a path, and a file would be left behind where its folder
+    /// was. Taken before the turn, and never twice.
+    pub(super) async fn way(&self) -> Way {
+        Arc::clone(&self.ways).read_owned().await
+    }
+
+    /// The right to move or delete a folder: nobody uses the path of one.
+    pub(super) async fn all_ways(&self) -> AllWays {
+        Arc::clone(&self.ways).write_owned().await
     }
 
     /// A short look into the index, or a short change of it.
@@ -117,6 +136,11 @@ impl Shared {
     /// The service's revision that last had a version's content, if it was lately seen.
     pub(super) fn rev_of(&self, id: &RemoteId, revision: &Revision) -> Option<String> {
         lock(&self.revs).get(&(id.clone(), revision.clone())).cloned()
+    }
+
+    /// A folder has moved: the service gives everything in it other revisions.
+    pub(super) fn forget_revs(&self) {
+        lock(&self.revs).clear();
     }
 
     /// A revision turned out to be another one's.

@@ -10,8 +10,8 @@ use bytes::Bytes;
 use super::api::{Call, CallError, Content};
 use super::lookup::{Found, not_found};
 use super::names;
-use super::place::{Root, as_path, child_of, file_entry, parent_of, revision_of, unshowable};
-use super::state::Shared;
+use super::place::{Root, child_of, file_entry, parent_of, revision_of, unshowable};
+use super::state::{Shared, Way};
 use super::wire::{
     Commit, FileMetadata, SessionCursor, SessionFinish, SessionStart, SessionStarted, UploadWhole, WriteMode,
 };
@@ -27,14 +27,18 @@ pub(super) const MAX_FILE_BYTES: u64 = (1 << 41) - (1 << 22);
 /// How often a write over a file is tried whose service revision changes while its content does not.
 const TRIES: usize = 3;
 
-/// Where a version goes, in the service's words.
+/// Where a version goes.
 pub(super) struct Target {
-    pub(super) path: String,
-    pub(super) mode: WriteMode,
+    place: Place,
     /// For people.
     pub(super) subject: String,
-    /// The folder, where it is known.
-    parent: Option<RemoteId>,
+}
+
+enum Place {
+    /// A new file.
+    In { folder: RemoteId, name: EntryName },
+    /// The next version of a file.
+    Over { id: RemoteId, expected: Revision },
 }
 
 /// Tells an observer of progress, which never goes back.
@@ -100,16 +104,13 @@ impl Shared {
         upload: &Upload<'_>,
     ) -> Result<RemoteEntry> {
         names::check(UPLOAD, name)?;
-        let folder = self.folder(UPLOAD, root, parent).await?;
-        let target = Target {
-            path: child_of(&folder.path, name),
-            mode: WriteMode::Add,
-            subject: name.to_string(),
-            parent: Some(folder.id),
-        };
+        // Nothing is sent for a folder that is not there.
+        let folder = self.folder(UPLOAD, root, parent).await?.id;
+        let place = Place::In { folder, name: name.clone() };
+        let target = Target { place, subject: name.to_string() };
         let stored = match self.copied(root, &target, upload).await {
             Ok(Some(copy)) => Ok(copy),
-            Ok(None) => self.store(&target, upload).await,
+            Ok(None) => self.store(root, &target, upload).await,
             Err(error) => Err(error),
         };
         match stored {
@@ -130,25 +131,12 @@ impl Shared {
         expected: &Revision,
         upload: &Upload<'_>,
     ) -> Result<RemoteEntry> {
-        let gone = || not_found(UPLOAD, format_args!("the file {id}"));
-        let Some(path) = as_path(id) else { return Err(gone()) };
-        let mut rev = self.rev_of(id, expected);
         for _ in 0..TRIES {
-            let update = match rev.take() {
-                Some(rev) => rev,
-                None => match self.found_by_id(UPLOAD, root, id).await? {
-                    Some(Found::File { file, .. }) if revision_of(&file) == *expected => file.rev,
-                    Some(Found::File { file, .. }) => return Err(mismatch(&file.name)),
-                    Some(Found::Folder { .. }) | None => return Err(gone()),
-                },
-            };
-            let target = Target {
-                path: path.to_owned(),
-                mode: WriteMode::Update { update },
-                subject: format!("the file {id}"),
-                parent: None,
-            };
-            match self.store(&target, upload).await {
+            // Nothing is sent over what is another version by now.
+            self.rev_now(root, id, expected).await?;
+            let place = Place::Over { id: id.clone(), expected: expected.clone() };
+            let target = Target { place, subject: format!("the file {id}") };
+            match self.store(root, &target, upload).await {
                 Ok(file) => return self.stored(root, target, &file, upload).await,
                 // To a write, the id of a file that is gone is no path at all.
                 Err(error) if ["conflict", "not_found", "malformed_path"].iter().any(|tag| error.has(tag)) => {
@@ -163,6 +151,7 @@ impl Shared {
     /// The bytes on their way, by whichever way suits their size.
     async fn store(
         self: &Arc<Self>,
+        root: &Root,
         target: &Target,
         upload: &Upload<'_>,
     ) -> std::result::Result<FileMetadata, CallError> {
@@ -171,22 +160,16 @@ impl Shared {
             let text = format!("{}: it is larger than Dropbox takes", target.subject);
             return Err(CallError::Failed(ProviderError::new(ErrorKind::Refused, UPLOAD, text)));
         }
-        let commit = Commit {
-            path: target.path.clone(),
-            mode: target.mode.clone(),
-            autorename: false,
-            client_modified: upload.modified.to_rfc3339(),
-            mute: true,
-            strict_conflict: true,
-        };
         let fragile = size > self.config.part_bytes && (upload.resume.is_some() || self.is_broken(&upload.hash));
         if size >= self.config.single_call_bytes || fragile {
-            return self.store_in_parts(commit, &target.subject, upload).await;
+            return self.store_in_parts(root, target, upload).await;
         }
         if size <= self.config.batch_bytes {
-            return self.store_small(commit, &target.subject, upload).await;
+            return self.store_small(root, target, upload).await;
         }
+        let (way, commit) = self.way_to(root, target, upload).await?;
         let stored = self.store_whole(&commit, &target.subject, upload).await;
+        drop(way);
         if let Err(CallError::Failed(error)) = &stored
             && matches!(error.kind, ErrorKind::Ambiguous | ErrorKind::Offline | ErrorKind::Busy)
         {
@@ -194,6 +177,40 @@ impl Shared {
             self.note_broken(upload.hash);
         }
         stored
+    }
+
+    /// The service's revision of a file that is at a version.
+    async fn rev_now(&self, root: &Root, id: &RemoteId, expected: &Revision) -> Result<String> {
+        if let Some(rev) = self.rev_of(id, expected) {
+            return Ok(rev);
+        }
+        match self.found_by_id(UPLOAD, root, id).await? {
+            Some(Found::File { file, .. }) if revision_of(&file) == *expected => Ok(file.rev),
+            Some(Found::File { file, .. }) => Err(mismatch(&file.name)),
+            Some(Found::Folder { .. }) | None => Err(not_found(UPLOAD, format_args!("the file {id}"))),
+        }
+    }
+
+    /// What to say of a target: right as long as the way is held, as far as this device moves folders.
+    pub(super) async fn way_to(
+        &self,
+        root: &Root,
+        target: &Target,
+        upload: &Upload<'_>,
+    ) -> std::result::Result<(Way, Commit), CallError> {
+        let way = self.way().await;
+        let (path, mode) = match &target.place {
+            Place::In { folder, name } => {
+                let folder = self.folder(UPLOAD, root, folder).await.map_err(CallError::Failed)?;
+                (child_of(&folder.path, name), WriteMode::Add)
+            }
+            Place::Over { id, expected } => {
+                let update = self.rev_now(root, id, expected).await.map_err(CallError::Failed)?;
+                (id.0.clone(), WriteMode::Update { update })
+            }
+        };
+        let client_modified = upload.modified.to_rfc3339();
+        Ok((way, Commit { path, mode, autorename: false, client_modified, mute: true, strict_conflict: true }))
     }
 
     async fn store_whole(
@@ -211,15 +228,17 @@ impl Shared {
     /// Alone, a small file is one call. While others are on their way, or are being committed, it sends its bytes and joins the next commit.
     async fn store_small(
         self: &Arc<Self>,
-        commit: Commit,
-        subject: &str,
+        root: &Root,
+        target: &Target,
         upload: &Upload<'_>,
     ) -> std::result::Result<FileMetadata, CallError> {
+        let subject = target.subject.as_str();
         let sending = self.commits.sending();
-        if sending.is_alone
-            && let Some(_turn) = self.commits.turn_now()
-        {
-            return self.store_whole(&commit, subject, upload).await;
+        if sending.is_alone {
+            let (_way, commit) = self.way_to(root, target, upload).await?;
+            if let Some(_turn) = self.commits.turn_now() {
+                return self.store_whole(&commit, subject, upload).await;
+            }
         }
         let (whole, hash) = (Whole::of(upload), upload.hash.to_hex());
         let length = upload.source.size();
@@ -229,7 +248,8 @@ impl Shared {
         let started: SessionStarted = self.api.upload("files/upload_session/start", &call, &argument, content).await?;
         drop(sending);
         let cursor = SessionCursor { session_id: started.session_id, offset: length };
-        match self.commit(SessionFinish { cursor, commit }, subject).await {
+        let (way, commit) = self.way_to(root, target, upload).await?;
+        match self.commit(SessionFinish { cursor, commit }, subject, way).await {
             Err(error) if error.has("lookup_failed") => Err(lost_session(subject)),
             outcome => outcome,
         }
@@ -249,14 +269,14 @@ impl Shared {
         }
         self.saw(file);
         self.note_young(&RemoteId(file.id.clone()));
-        let parent = match (target.parent, &file.path_lower) {
-            (Some(parent), _) => Some(parent),
-            (None, Some(path)) if root.is(parent_of(path)) => Some(root.id.clone()),
-            (None, Some(path)) => match self.index(UPLOAD, |index| index.folder_at(parent_of(path)))? {
+        let parent = match (target.place, &file.path_lower) {
+            (Place::In { folder, .. }, _) => Some(folder),
+            (Place::Over { .. }, Some(path)) if root.is(parent_of(path)) => Some(root.id.clone()),
+            (Place::Over { .. }, Some(path)) => match self.index(UPLOAD, |index| index.folder_at(parent_of(path)))? {
                 Some(known) => Some(known),
                 None => self.folder_at(UPLOAD, root, parent_of(path)).await?,
             },
-            (None, None) => None,
+            (Place::Over { .. }, None) => None,
         };
         // Stored, and out of sight at once: it moved out of the vault.
         let Some(parent) = parent else { return Err(not_found(UPLOAD, &file.name)) };
