@@ -1,7 +1,7 @@
 //! The simulated Dropbox account: the program `cloud-sim` that stands beside this one, and its own routes, by which the demonstration
 //! fills the account, looks into it, and makes the network and the service bad.
 //!
-//! It is another process, so that nothing of the simulator is in the program that people install (decision 22).
+//! It is another process, so that nothing of the simulator is in the program that people install (decision 24).
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
