@@ -13,12 +13,12 @@ use tempfile::TempDir;
 use vaultfs::provider::ErrorKind::{self, Ambiguous, AuthRequired, Busy, Corrupt, Exists, NotFound, Offline, Protocol};
 use vaultfs::provider::dropbox::{DropboxProvider, PART_UNIT_BYTES};
 use vaultfs::provider::http::Phases;
-use vaultfs::provider::{Cursor, EntryBody, Provider, ProviderError, RemoteEntry, Result, Upload, UploadTarget};
-use vaultfs::types::{ContentHash, HashKind, RemoteId};
+use vaultfs::provider::{Cursor, EntryBody, Provider, ProviderError, RemoteEntry, Result};
+use vaultfs::types::RemoteId;
 
 use crate::copy::copy;
 use crate::dropbox_world::{Website, client, config};
-use crate::harness::{MODIFIED, Memory, Node, Progress, Tree, WebUser as _, bytes, name, read_all, revision};
+use crate::harness::{Node, Tree, WebUser as _, bytes, create, name, read_all, revision};
 
 /// Far above any deadline in here, far below for ever.
 const BOUND: Duration = Duration::from_secs(120);
@@ -135,19 +135,7 @@ impl Cell {
     }
 
     async fn upload(&self, file: &str, content: &[u8]) -> Result<()> {
-        let (source, observer) = (Memory(content.to_vec()), Progress::default());
-        let target = UploadTarget::Create { parent: self.root.clone(), name: name(file) };
-        let hash = ContentHash::of(HashKind::Dropbox, content);
-        let upload = Upload {
-            target,
-            source: &source,
-            hash,
-            modified: MODIFIED,
-            observer: &observer,
-            resume: None,
-            copy_of: None,
-        };
-        self.provider.upload(upload).await.map(|entry| assert_eq!(entry.name, name(file)))
+        create(&self.provider, &self.root, file, content).await.map(|entry| assert_eq!(entry.name, name(file)))
     }
 
     /// One attempt, as the engine makes it.

@@ -280,18 +280,20 @@ impl UploadObserver for Progress {
 /// A modification time that differs from now.
 pub(crate) const MODIFIED: Timestamp = Timestamp(1_700_000_000_000_000_000);
 
+/// An upload with nothing to go on with and nothing to copy.
+pub(crate) fn request<'a>(
+    target: UploadTarget,
+    source: &'a dyn UploadSource,
+    hash: ContentHash,
+    observer: &'a dyn UploadObserver,
+) -> Upload<'a> {
+    Upload { target, source, hash, modified: MODIFIED, observer, resume: None, copy_of: None }
+}
+
 pub(crate) async fn upload(provider: &dyn Provider, target: UploadTarget, bytes: &[u8]) -> Result<RemoteEntry> {
     let kind = provider.capabilities().hash_kind();
-    let upload = Upload {
-        target,
-        source: &Memory(bytes.to_vec()),
-        hash: ContentHash::of(kind, bytes),
-        modified: MODIFIED,
-        observer: &Progress::default(),
-        resume: None,
-        copy_of: None,
-    };
-    provider.upload(upload).await
+    let (source, hash) = (Memory(bytes.to_vec()), ContentHash::of(kind, bytes));
+    provider.upload(request(target, &source, hash, &Progress::default())).await
 }
 
 pub(crate) async fn create(

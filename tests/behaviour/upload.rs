@@ -3,12 +3,12 @@
 use std::io;
 use std::sync::atomic::Ordering;
 
-use vaultfs::provider::{EntryBody, ErrorKind, Upload, UploadObserver, UploadSession, UploadSource, UploadTarget};
+use vaultfs::provider::{EntryBody, ErrorKind, UploadObserver, UploadSession, UploadSource, UploadTarget};
 use vaultfs::types::{ContentHash, RemoteId, Revision};
 
 use crate::harness::{
     MODIFIED, Memory, Node, PATIENCE, Progress, World, assert_unchanged, bytes, create, kind_of, name, read_all,
-    replace, revision, root, settled, size, upload,
+    replace, request, revision, root, settled, size, upload,
 };
 
 const LARGE: usize = 5 * 1024 * 1024 + 17;
@@ -41,8 +41,7 @@ pub(crate) async fn a_large_file_with_progress<W: World>() {
     let target = UploadTarget::Create { parent: root(provider).await, name: name("take.wav") };
     let hash = ContentHash::of(provider.capabilities().hash_kind(), &content);
     let source = Memory(content.clone());
-    let request =
-        Upload { target, source: &source, hash, modified: MODIFIED, observer: &progress, resume: None, copy_of: None };
+    let request = request(target, &source, hash, &progress);
     let file = provider.upload(request).await.unwrap();
     assert_eq!(progress.sent.load(Ordering::SeqCst), LARGE as u64);
     assert!(progress.calls.load(Ordering::SeqCst) > 1);
@@ -134,15 +133,7 @@ pub(crate) async fn a_wrong_hash_is_refused<W: World>() {
     let over = UploadTarget::Replace { id: file.id.clone(), expected: revision(&file) };
     for target in [create, over] {
         let (source, observer) = (Memory(b"arrived".to_vec()), Progress::default());
-        let request = Upload {
-            target,
-            source: &source,
-            hash,
-            modified: MODIFIED,
-            observer: &observer,
-            resume: None,
-            copy_of: None,
-        };
+        let request = request(target, &source, hash, &observer);
         assert_eq!(kind_of(provider.upload(request).await), ErrorKind::Corrupt);
         assert_unchanged(&world, &before).await;
     }
@@ -175,18 +166,7 @@ pub(crate) async fn readers_see_old_or_new<W: World>() {
     let target = UploadTarget::Replace { id: file.id.clone(), expected: revision(&file) };
     let hash = ContentHash::of(provider.capabilities().hash_kind(), &new);
     let source = Memory(new.clone());
-    provider
-        .upload(Upload {
-            target,
-            source: &source,
-            hash,
-            modified: MODIFIED,
-            observer: &observer,
-            resume: None,
-            copy_of: None,
-        })
-        .await
-        .unwrap();
+    provider.upload(request(target, &source, hash, &observer)).await.unwrap();
     assert!(observer.looks.calls.load(Ordering::SeqCst) > 0);
     assert_eq!(world.web().truth().await["file"], Node::File(new));
 }
@@ -220,15 +200,7 @@ pub(crate) async fn a_cancelled_upload_leaves_nothing<W: World>() {
     let over = UploadTarget::Replace { id: file.id.clone(), expected: revision(&file) };
     for target in [create, over] {
         let endless = Endless::default();
-        let request = Upload {
-            target,
-            source: &endless,
-            hash,
-            modified: MODIFIED,
-            observer: &endless,
-            resume: None,
-            copy_of: None,
-        };
+        let request = request(target, &endless, hash, &endless);
         tokio::select! {
             biased;
             () = endless.0.notified() => {}
@@ -260,8 +232,7 @@ pub(crate) async fn a_failing_source_leaves_nothing<W: World>() {
     let target = UploadTarget::Create { parent: root(provider).await, name: name("new") };
     let hash = ContentHash::of(provider.capabilities().hash_kind(), b"");
     let observer = Progress::default();
-    let request =
-        Upload { target, source: &Rotten, hash, modified: MODIFIED, observer: &observer, resume: None, copy_of: None };
+    let request = request(target, &Rotten, hash, &observer);
     provider.upload(request).await.unwrap_err();
     assert!(world.web().truth().await.is_empty());
 }
