@@ -52,7 +52,7 @@ pub use txn::Txn;
 pub use view::View;
 
 use crate::types::ranked_lock::{Rank, RankedMutex};
-use crate::types::{Clock, NameRules, NodeId, VaultId};
+use crate::types::{Clock, NameRules, NodeId, Timestamp, VaultId};
 use durability::{Durability, Flusher};
 use open::Files;
 use readers::Readers;
@@ -131,6 +131,11 @@ impl Catalog {
 
     fn view<'a>(&'a self, connection: &'a Connection) -> View<'a> {
         View { connection, rules: &self.rules, totals: &self.totals, added: Cell::default() }
+    }
+
+    /// The wall-clock time that transactions go by.
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
     }
 
     /// Runs `write` as one transaction: commits if it returns `Ok`, rolls back otherwise.

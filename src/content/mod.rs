@@ -286,7 +286,8 @@ impl ContentStore {
     }
 }
 
-/// What a staged file says about itself, so that it can be re-attached if the catalog is lost. All that recovery needs, nothing more.
+/// What a staged file says about itself, so that it can be re-attached if the catalog is lost. Its size, and the time of a change that came
+/// after the record, are the file's own.
 #[derive(Clone, PartialEq, Eq, Debug, serde::Serialize, serde::Deserialize)]
 pub struct StagedRecord {
     /// Whose it is.
@@ -297,10 +298,8 @@ pub struct StagedRecord {
     pub path: String,
     /// The version that it replaces.
     pub based_on: Option<Version>,
-    /// Bytes.
-    pub size: u64,
     /// Permission bits.
     pub mode: u32,
-    /// Modification time.
+    /// Modification time when the record was written.
     pub mtime: Timestamp,
 }

@@ -22,7 +22,7 @@ use super::store::StoreCore;
 use super::{ContentError, Result, StagedRecord, record};
 use crate::catalog::Version;
 use crate::sys::{disk, durable, failpoint};
-use crate::types::{BLOCK_BYTES, BlockIndex, BlockRun, ByteRange, StagedId};
+use crate::types::{BLOCK_BYTES, BlockIndex, BlockRun, ByteRange, StagedId, Timestamp};
 
 /// Staged bytes: a sparse file, and for overlays the map of the blocks that are here. Safe for concurrent use.
 pub struct StagedFile {
@@ -149,6 +149,19 @@ impl StagedFile {
         shared(&self.state).missing(range)
     }
 
+    /// When the bytes were last written, or the time that [`Self::set_modified`] gave them. Survives the process, and a power cut after
+    /// [`Self::sync`].
+    pub fn modified(&self) -> Result<Timestamp> {
+        let modified = shared(&self.state).data.metadata().and_then(|metadata| metadata.modified());
+        modified.map(Timestamp::from_system).context(STAGED, "stat", &self.path())
+    }
+
+    /// Gives the bytes a time of last change.
+    pub fn set_modified(&self, at: Timestamp) -> Result<()> {
+        let state = exclusive(&self.state);
+        state.data.set_modified(at.to_system()).context(STAGED, "change the time of", &self.path())
+    }
+
     /// Puts base bytes (whole blocks of the *base* version from `start`) where nothing was written here. Does not count as a write.
     pub fn fill_base(&self, start: BlockIndex, bytes: &[u8]) -> Result<()> {
         self.core.reserve_staged(byte_len(bytes))?;
@@ -165,6 +178,7 @@ impl StagedFile {
         if given.end > map.base().size || (given.end != map.base().size && !given.end.is_multiple_of(BLOCK_BYTES)) {
             return Err(invalid("fill", &path, "the bytes are not whole blocks of the base"));
         }
+        let modified = data.metadata().and_then(|metadata| metadata.modified()).context(STAGED, "stat", &path)?;
         for run in map.missing(given) {
             let part = run.bytes(map.limit());
             let (from, to) = (part.start - given.start, part.end - given.start);
@@ -173,6 +187,7 @@ impl StagedFile {
             failpoint::reach("fill-base-written");
             map.mark_fresh(run).context(STAGED, "write", &path)?;
         }
+        data.set_modified(modified).context(STAGED, "change the time of", &path)?;
         self.recount(&mut state);
         Ok(())
     }
@@ -218,8 +233,8 @@ impl StagedFile {
         Ok(())
     }
 
-    /// Makes data, block map and names durable. After a failure the bytes are suspect: the kernel may have dropped what it could not
-    /// write, so a later success would prove nothing.
+    /// Makes data, their time of last change, block map and names durable. After a failure the bytes are suspect: the kernel may have
+    /// dropped what it could not write, so a later success would prove nothing.
     pub fn sync(&self) -> Result<()> {
         let path = self.path();
         if self.is_suspect() {
@@ -260,7 +275,7 @@ impl StagedFile {
             let state = shared(&self.state);
             (Arc::clone(&state.data), state.overlay.as_ref().map_or_else(Vec::new, BlockMap::fresh))
         };
-        durable::sync_data(&data).context(STAGED, "sync", &path)?;
+        durable::sync_all(&data).context(STAGED, "sync", &path)?;
         failpoint::reach("sync-data-durable");
         let map = {
             let mut state = exclusive(&self.state);

@@ -44,17 +44,19 @@ impl Engine {
     async fn bring_here(&self, node: NodeId, expected: &Sides, id: StagedId, version: &Version) -> Result<bool> {
         let file = self.content.stage(id, Some(version))?;
         self.complete(&file).await?;
+        let (row, path) = self.catalog.read(|view| Ok((view.local(node)?, view.local_path(node)?)))?;
+        if let Some(row) = &row {
+            file.set_modified(row.attr.mtime)?;
+        }
         // Durable, with its record, before the only other copy goes.
         self.off_thread(version.size, {
             let file = std::sync::Arc::clone(&file);
             move || file.sync()
         })
         .await??;
-        let (row, path) = self.catalog.read(|view| Ok((view.local(node)?, view.local_path(node)?)))?;
         if let (Some(row), Some(path)) = (row, path) {
-            let (vault, size) = (self.content.vault(), file.size());
-            let (mode, mtime) = (row.attr.mode, row.attr.mtime);
-            file.write_record(&StagedRecord { vault, id, path, based_on: None, size, mode, mtime })?;
+            let (vault, mode, mtime) = (self.content.vault(), row.attr.mode, row.attr.mtime);
+            file.write_record(&StagedRecord { vault, id, path, based_on: None, mode, mtime })?;
         }
         self.in_local_transaction(|txn, announce| {
             let Some(mut row) = txn.local(node)? else { return Ok(false) };

@@ -5,6 +5,7 @@
 
 use super::engine::Engine;
 use super::error::Result;
+use super::recover::last_change;
 use crate::catalog::{Attr, LocalContent, LocalRow, RemoteBody, RemoteRow, StagedRow, SyncedBody, SyncedRow, Txn};
 use crate::content::{ContentError, StagedFile, StagedRecord};
 use crate::types::{EntryName, NodeId, NodeKind};
@@ -66,7 +67,7 @@ impl Engine {
             created: txn.now(),
         })?;
         let content = LocalContent::Staged { staged: file.id(), based_on: based_on.clone() };
-        let attr = self.recorded_attr(file, record, txn);
+        let attr = self.recorded_attr(file, record, txn)?;
         if txn.local(node)?.is_some() {
             txn.set_local_content(node, &content, &attr)?;
         } else {
@@ -145,9 +146,9 @@ impl Engine {
         Ok(super::agree::agree(txn, self.names(), node)?)
     }
 
-    fn recorded_attr(&self, file: &StagedFile, record: &StagedRecord, txn: &Txn<'_>) -> Attr {
-        let (now, at) = (txn.now(), record.mtime);
+    fn recorded_attr(&self, file: &StagedFile, record: &StagedRecord, txn: &Txn<'_>) -> Result<Attr> {
+        let (now, at) = (txn.now(), last_change(file, record.mtime, txn.now())?);
         let (mode, uid, gid, size) = (record.mode, self.config.uid, self.config.gid, file.size());
-        Attr { mode, uid, gid, rdev: 0, special: 0, size, atime: at, mtime: at, ctime: now, btime: at }
+        Ok(Attr { mode, uid, gid, rdev: 0, special: 0, size, atime: at, mtime: at, ctime: now, btime: at })
     }
 }

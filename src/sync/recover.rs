@@ -12,6 +12,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::agree::agree;
 use super::engine::Engine;
@@ -23,7 +24,7 @@ use crate::catalog::{
     View,
 };
 use crate::content::{ContentError, ContentStore, StagedFile, StagedRecord};
-use crate::types::{ByteRange, ContentHash, NameRules, NodeId, StagedId};
+use crate::types::{ByteRange, ContentHash, NameRules, NodeId, StagedId, Timestamp};
 
 /// What recovery did.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -34,8 +35,8 @@ pub struct Recovered {
     pub dropped: u64,
     /// Rows whose bytes are missing.
     pub lost: u64,
-    /// Rows whose size was behind their bytes.
-    pub resized: u64,
+    /// Rows whose size or time was behind their bytes.
+    pub refreshed: u64,
     /// Staged bytes that are damaged and were put aside.
     pub set_aside: u64,
     /// The catalog was lost: the rest happens after the first complete listing.
@@ -85,7 +86,7 @@ pub fn recover(
                     catalog.write(|txn| lost(txn, rules, device, &row, Loss::Damaged))?;
                     found.set_aside += 1;
                 } else {
-                    found.resized += u64::from(refresh_row(catalog, content, &row, local)?);
+                    found.refreshed += u64::from(refresh_row(catalog, content, &row, local)?);
                 }
                 owned.insert(row.id, row.node);
             }
@@ -267,10 +268,20 @@ fn is_content_of(row: &LocalRow, id: StagedId) -> bool {
     }
 }
 
-/// The bytes are the truth: size and hash of the rows may be older. True if the size was.
+/// When staged bytes were last changed, as far as the row or record tells that names this time, or the file itself, if it was written
+/// after that. The row's clock and the file system's are a moment apart, and a time that is still to come tells nothing.
+pub(super) fn last_change(file: &StagedFile, told: Timestamp, now: Timestamp) -> Result<Timestamp> {
+    const MOMENT: Duration = Duration::from_millis(100);
+    let modified = file.modified()?;
+    Ok(if modified > told.plus(MOMENT) && modified <= now { modified } else { told })
+}
+
+/// The bytes are the truth: size, time and hash of the rows may be older. True if the size or the time was.
 fn refresh_row(catalog: &Catalog, content: &ContentStore, row: &StagedRow, local: LocalRow) -> Result<bool> {
-    let size = content.staged(row.id)?.size();
-    let is_behind = local.attr.size != size;
+    let file = content.staged(row.id)?;
+    let size = file.size();
+    let mtime = last_change(&file, local.attr.mtime, catalog.now())?;
+    let is_behind = (local.attr.size, local.attr.mtime) != (size, mtime);
     if !is_behind && row.hashed.is_none() {
         return Ok(false);
     }
@@ -282,7 +293,7 @@ fn refresh_row(catalog: &Catalog, content: &ContentStore, row: &StagedRow, local
         }
         txn.put_staged(&StagedRow { size, hashed: None, ..row.clone() })?;
         if is_behind {
-            txn.set_local_attr(local.node, &Attr { size, ..local.attr })?;
+            txn.set_local_attr(local.node, &Attr { size, mtime, ..local.attr })?;
             txn.touch(local.node)?;
         }
         Ok::<_, CatalogError>(())

@@ -196,6 +196,10 @@ impl VaultFs {
         if let Some(file) = arc_file(&self.open, ino) {
             let mut state = file.write();
             change(&mut state.attr);
+            state.attributes_set += 1;
+            if let (true, OpenContent::Staged { file: staged, .. }) = (changes_content_time, &state.content) {
+                staged.set_modified(state.attr.mtime)?;
+            }
             if let Some(node) = state.node {
                 if changes_content_time && matches!(state.content, OpenContent::Staged { .. }) {
                     state.unsaved = true;
@@ -214,6 +218,9 @@ impl VaultFs {
             txn.set_local_attr(row.node, &row.attr)?;
             Ok::<_, FsError>(row)
         })?;
+        if let (true, LocalContent::Staged { staged, .. }) = (changes_content_time, &row.content) {
+            self.parts.content.staged(*staged)?.set_modified(row.attr.mtime)?;
+        }
         self.stat_row(&row)
     }
 }

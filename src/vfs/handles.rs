@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, RwLock, RwLockReadGuard, RwLoc
 use std::time::{Duration, Instant};
 
 use crate::catalog::{Attr, LocalContent, LocalRow, Version};
-use crate::content::{CachedFile, StagedFile};
+use crate::content::{CachedFile, StagedFile, StagedRecord};
 use crate::types::{ByteRange, HandleNo, InodeNo, NodeId};
 
 /// An inode that is open.
@@ -37,6 +37,10 @@ pub(super) struct FileState {
     pub(super) unsaved: bool,
     /// Bytes.
     pub(super) content: OpenContent,
+    /// How often mode, owner or times were set.
+    pub(super) attributes_set: u64,
+    /// What the last `fsync` promised.
+    pub(super) promised: Option<Promise>,
     /// The last reads that ended at their bound.
     pub(super) timed_out: Option<TimedOut>,
 }
@@ -50,6 +54,16 @@ pub(super) struct TimedOut {
     pub(super) bound: Duration,
     /// When they ended.
     pub(super) at: Instant,
+}
+
+/// What an `fsync` has made durable: this record, and the row that points to the staged bytes it names. While it is true, only the bytes and
+/// the time of their last write can be others than then, and the staged file has both.
+#[derive(Clone, PartialEq, Eq)]
+pub(super) struct Promise {
+    /// The record.
+    pub(super) record: StagedRecord,
+    /// [`FileState::attributes_set`] then.
+    pub(super) attributes_set: u64,
 }
 
 /// Bytes of an open inode.
@@ -99,6 +113,8 @@ impl OpenFile {
                 attr: row.attr,
                 unsaved: false,
                 content,
+                attributes_set: 0,
+                promised: None,
                 timed_out: None,
             }),
         }

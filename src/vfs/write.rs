@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use super::attr::MAX_FILE_BYTES;
-use super::handles::{CleanContent, Closed, Handle, OpenContent};
+use super::handles::{CleanContent, Closed, Handle, OpenContent, Promise};
 use super::wait::{Done, Step, Waiter};
 use super::{FsError, OpenFile, Result, VaultFs, arc_file};
 use crate::catalog::{LocalContent, LocalRow, StagedRow, Version};
@@ -250,6 +250,7 @@ impl VaultFs {
     }
 
     /// What was written survives a power cut: bytes first, then the record that describes them, then the catalog that points to them.
+    /// Record and row are left alone if the last `fsync` has made them durable as they should be.
     pub fn fsync(&self, handle: HandleNo) -> Result<()> {
         let file = self.handle(handle)?.file;
         let staged = match &file.read().content {
@@ -257,31 +258,42 @@ impl VaultFs {
             OpenContent::Clean(_) => None,
             OpenContent::Lost(staged) => return Err(ContentError::StagedMissing(*staged).into()),
         };
+        let mut new = None;
         if let Some(staged) = staged {
+            let (promise, promised) = self.promise(&file, &staged)?;
             staged.sync()?;
-            if let Some(record) = self.record_of(&file, &staged)? {
-                staged.write_record(&record)?;
+            if promise.is_some() && promise == promised {
+                return Ok(self.parts.catalog.sync()?);
             }
+            if let Some(promise) = &promise {
+                staged.write_record(&promise.record)?;
+            }
+            new = promise;
         }
         self.save(&file)?;
         self.parts.catalog.sync()?;
+        file.write().promised = new;
         Ok(())
     }
 
-    fn record_of(&self, file: &OpenFile, staged: &StagedFile) -> Result<Option<StagedRecord>> {
+    /// What an `fsync` is to promise now, and what the last one has. As long as nobody sets it, the file itself knows when it was written.
+    fn promise(&self, file: &OpenFile, staged: &StagedFile) -> Result<(Option<Promise>, Option<Promise>)> {
         let state = file.read();
-        let Some(node) = state.node else { return Ok(None) };
-        let Some(path) = self.parts.catalog.read(|view| view.local_path(node))? else { return Ok(None) };
-        let OpenContent::Staged { based_on, .. } = &state.content else { return Ok(None) };
-        Ok(Some(StagedRecord {
+        let Some(node) = state.node else { return Ok((None, None)) };
+        let Some(path) = self.parts.catalog.read(|view| view.local_path(node))? else { return Ok((None, None)) };
+        let OpenContent::Staged { based_on, .. } = &state.content else { return Ok((None, None)) };
+        let attributes_set = state.attributes_set;
+        let promised = state.promised.clone();
+        let unset = promised.as_ref().filter(|promised| promised.attributes_set == attributes_set);
+        let record = StagedRecord {
             vault: self.parts.vault,
             id: staged.id(),
             path,
             based_on: based_on.clone(),
-            size: state.attr.size,
             mode: state.attr.mode,
-            mtime: state.attr.mtime,
-        }))
+            mtime: unset.map_or(state.attr.mtime, |promised| promised.record.mtime),
+        };
+        Ok((Some(Promise { record, attributes_set }), promised))
     }
 
     /// Names survive a power cut (`fsync` of a folder, `syncfs`).

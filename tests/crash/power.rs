@@ -113,7 +113,7 @@ impl Application {
         self.safe.remove(&id);
     }
 
-    fn written(&mut self, mut file: File, id: Id, bytes: Vec<u8>, synced: bool) -> io::Result<()> {
+    fn written(&mut self, mut file: &File, id: Id, bytes: Vec<u8>, synced: bool) -> io::Result<()> {
         file.flush()?;
         self.bytes.insert(id, bytes);
         if synced {
@@ -130,7 +130,7 @@ impl Application {
         let id = self.create(name);
         let mut file = File::create(self.root.join(name))?;
         file.write_all(&bytes)?;
-        self.written(file, id, bytes, synced)
+        self.written(&file, id, bytes, synced)
     }
 
     /// The file that is there, which will be cut, or a new one.
@@ -153,19 +153,23 @@ impl Application {
         let mut file = OpenOptions::new().append(true).open(self.root.join(name))?;
         file.write_all(&tail)?;
         let whole = [self.bytes[&id].clone(), tail].concat();
-        self.written(file, id, whole, synced)
+        self.written(&file, id, whole, synced)
     }
 
+    /// Some parts of a file that stays open, as a database or a long session is.
     fn overwrite(&mut self, name: &str, id: Id) -> io::Result<()> {
-        let (part, synced) = (self.fresh_bytes(), self.random.random_bool(0.4));
-        let mut whole = self.bytes[&id].clone();
-        let at = self.random.random_range(0..=whole.len());
-        self.touch(&format!("overwrite {name} at {at}"), id);
         let file = OpenOptions::new().write(true).open(self.root.join(name))?;
-        file.write_all_at(&part, u64::try_from(at).unwrap())?;
-        whole.resize(whole.len().max(at + part.len()), 0);
-        whole[at..at + part.len()].copy_from_slice(&part);
-        self.written(file, id, whole, synced)
+        for _ in 0..self.random.random_range(1..=3) {
+            let (part, synced) = (self.fresh_bytes(), self.random.random_bool(0.6));
+            let mut whole = self.bytes[&id].clone();
+            let at = self.random.random_range(0..=whole.len());
+            self.touch(&format!("overwrite {name} at {at}"), id);
+            file.write_all_at(&part, u64::try_from(at).unwrap())?;
+            whole.resize(whole.len().max(at + part.len()), 0);
+            whole[at..at + part.len()].copy_from_slice(&part);
+            self.written(&file, id, whole, synced)?;
+        }
+        Ok(())
     }
 
     fn save_atomically(&mut self, name: &str) -> io::Result<()> {
@@ -173,7 +177,7 @@ impl Application {
         let id = self.create(&beside);
         let mut file = File::create(self.root.join(&beside))?;
         file.write_all(&bytes)?;
-        self.written(file, id, bytes, true)?;
+        self.written(&file, id, bytes, true)?;
         self.rename(&beside, id, name)
     }
 

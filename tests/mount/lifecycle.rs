@@ -1,7 +1,9 @@
 //! Mounting and unmounting, and what can be in the way.
 
-use std::fs;
-use std::time::{Duration, Instant};
+use std::fs::{self, File};
+use std::io::Write;
+use std::path::Path;
+use std::time::{Duration, Instant, SystemTime};
 
 use crate::support::{Device, eventually, kill, signal};
 use crate::system::Mapping;
@@ -49,6 +51,29 @@ fn a_dead_mount_is_cleared_and_the_vault_is_there_again() {
     assert!(started.elapsed() < Duration::from_secs(1));
     let mnt = device.mount();
     assert_eq!(fs::read_to_string(mnt.join("file")).unwrap(), "text");
+}
+
+#[test]
+fn what_was_not_closed_when_the_daemon_was_killed_keeps_its_size_and_times() {
+    let device = Device::new("lifecycle");
+    let mnt = device.mount_local(&device.path("remote"));
+    let (written, dated) = (mnt.join("written"), mnt.join("dated"));
+    let old = SystemTime::UNIX_EPOCH + Duration::new(1_500_000_000, 42);
+    let mut files = [&written, &dated].map(|path| File::create(path).unwrap());
+    for file in &mut files {
+        file.write_all(b"text").unwrap();
+        // Stored, as if that had been all, and long ago.
+        file.set_modified(old).unwrap();
+    }
+    let before = SystemTime::now() - Duration::from_secs(1);
+    files[0].write_all(b" and more").unwrap();
+    device.kill_daemon();
+    drop(files);
+    device.mount();
+    let modified = |path: &Path| fs::metadata(path).unwrap().modified().unwrap();
+    assert_eq!(fs::read_to_string(&written).unwrap(), "text and more");
+    assert!(modified(&written) >= before && modified(&written) <= SystemTime::now());
+    assert_eq!(modified(&dated), old, "the time that it was given");
 }
 
 #[test]
@@ -109,7 +134,7 @@ fn unmounting_loses_nothing_that_was_not_sent() {
 fn a_mount_in_use_is_not_taken_away() {
     let device = Device::new("lifecycle");
     let mnt = device.mount_local(&device.path("remote"));
-    let file = fs::File::create(mnt.join("open")).unwrap();
+    let file = File::create(mnt.join("open")).unwrap();
     let (_, text) = refused(&device, &["unmount".as_ref(), mnt.as_os_str()]);
     assert!(text.contains("in use"), "{text}");
     fs::write(mnt.join("still works"), "").unwrap();
@@ -122,8 +147,8 @@ fn what_was_written_is_sent_though_the_kernel_never_told_that_it_was_closed() {
     let device = Device::new("lifecycle");
     let remote = device.path("remote");
     let mnt = device.mount_local(&remote);
-    let file = fs::File::options().read(true).write(true).create_new(true).open(mnt.join("bank.samples")).unwrap();
-    std::io::Write::write_all(&mut &file, &[b'x'; 4096]).unwrap();
+    let file = File::options().read(true).write(true).create_new(true).open(mnt.join("bank.samples")).unwrap();
+    Write::write_all(&mut &file, &[b'x'; 4096]).unwrap();
     let mapping = Mapping::new(&file, 4096);
     drop(file);
     // The mapping was the last user: the kernel queues its RELEASE, and drops the queue with the connection (`fuse_abort_conn`).

@@ -286,15 +286,8 @@ impl<P: Provider> Device<P> {
         file.sync().unwrap();
         let (row, path) = self.read(|view| Ok((view.local(node)?.unwrap(), view.local_path(node)?.unwrap())));
         let LocalContent::Staged { based_on, .. } = row.content else { return };
-        let record = StagedRecord {
-            vault: VAULT,
-            id: file.id(),
-            path,
-            based_on,
-            size: file.size(),
-            mode: row.attr.mode,
-            mtime: row.attr.mtime,
-        };
+        let record =
+            StagedRecord { vault: VAULT, id: file.id(), path, based_on, mode: row.attr.mode, mtime: row.attr.mtime };
         file.write_record(&record).unwrap();
         self.run().catalog.sync().unwrap();
     }

@@ -184,7 +184,6 @@ fn record_of(fixture: &Fixture, staged: &StagedFile) -> StagedRecord {
         id: staged.id(),
         path: "Cases/Ünïcode \"quoted\"\n/brief.docx".to_owned(),
         based_on: Some(version("base", 10)),
-        size: staged.size(),
         mode: 0o640,
         mtime: Timestamp(-5),
     }

@@ -2,6 +2,7 @@
 
 mod bounds;
 mod ports_are_told;
+mod promises;
 
 use std::ffi::OsStr;
 use std::fs::File;
@@ -149,7 +150,7 @@ pub(super) struct World {
     pub(super) vfs: Arc<VaultFs>,
     recorder: Arc<Recorder>,
     clock: Arc<StandingClock>,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 impl World {
@@ -182,7 +183,7 @@ impl World {
             clock: clock.clone(),
         }));
         vfs.set_notices(recorder.clone());
-        Self { vfs, recorder, clock, _folder: folder }
+        Self { vfs, recorder, clock, folder }
     }
 
     /// A file of the root that is at the provider and not here.
