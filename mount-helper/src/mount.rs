@@ -1,0 +1,158 @@
+//! `mount.vaultfs`: what mount(8) runs for `mount -t vaultfs`, and with it fstab, systemd and autofs.
+//!
+//! It becomes the owner of the vault, for good, and asks the owner's own vaultfs for the mount. So nothing of the vault is ever read,
+//! and no mount point judged, with more rights than its owner has. Returns when the mount answers.
+
+use std::ffi::{CString, OsString};
+use std::fs::OpenOptions;
+use std::io::{self, Write};
+use std::os::fd::AsFd;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use crate::arguments::Arguments;
+use crate::system::{self, Account};
+
+/// Where programs are looked for when root mounts, whatever root's own path is.
+const PROGRAMS: &str = "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin";
+
+/// Of `linux/magic.h`.
+const FUSE_SUPER_MAGIC: u32 = 0x6573_5546;
+
+/// How it ended badly: the exit code that mount(8) passes on, and the line that it prints.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    pub(crate) code: u8,
+    pub(crate) line: String,
+}
+
+impl Failure {
+    fn usage(line: impl Into<String>) -> Self {
+        Self { code: 1, line: line.into() }
+    }
+
+    fn system(what: &str, error: &io::Error) -> Self {
+        Self { code: 2, line: format!("{what}: {error}") }
+    }
+
+    fn mount(line: impl Into<String>) -> Self {
+        Self { code: 32, line: line.into() }
+    }
+}
+
+/// Mounts as the arguments say.
+pub(crate) fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<(), Failure> {
+    let (user, set_id) = system::user();
+    if set_id {
+        return Err(Failure::usage("this program must not be installed set-uid or set-gid"));
+    }
+    if user != 0 {
+        // Before anything is read: an administrator may have given the file a capability by mistake.
+        give_up_capabilities()?;
+    }
+    system::close_from(3).map_err(|error| Failure::system("cannot close what was left open", &error))?;
+    let arguments = Arguments::parse(arguments).map_err(Failure::usage)?;
+    std::env::set_current_dir("/").map_err(|error| Failure::system("cannot leave this folder", &error))?;
+    let mut vaultfs = Command::new("vaultfs");
+    if user == 0 {
+        let account = owner(&arguments)?;
+        system::set_file_mask(0o022);
+        system::become_user(&account).map_err(|error| Failure::system("cannot become the vault's owner", &error))?;
+        if account.uid != 0 {
+            give_up_capabilities()?;
+        }
+        let name = account.name.to_string_lossy().into_owned();
+        vaultfs.env_clear().env("HOME", account.home).env("USER", &name).env("LOGNAME", name).env("PATH", PROGRAMS);
+    } else if arguments.owner.is_some() && owner(&arguments)?.uid != user {
+        return Err(Failure::usage("only root mounts the vault of another user"));
+    }
+    check_folder(&arguments.folder)?;
+    if arguments.fake {
+        return Ok(());
+    }
+    let outcome = vaultfs
+        .args(["mount", "--"])
+        .arg(&arguments.vault)
+        .arg(&arguments.folder)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .output()
+        .map_err(|error| Failure::system("cannot run vaultfs", &error))?;
+    if !outcome.status.success() {
+        return Err(Failure::mount(format!("{}: {}", arguments.vault, in_one_line(&outcome.stderr))));
+    }
+    answers(&arguments.folder)
+        .map_err(|error| Failure::mount(format!("{} does not answer: {error}", arguments.folder.display())))?;
+    if arguments.verbose {
+        // Whether anybody listens is of no consequence.
+        let _told = writeln!(io::stdout(), "vault {} is mounted at {}", arguments.vault, arguments.folder.display());
+    }
+    Ok(())
+}
+
+fn give_up_capabilities() -> Result<(), Failure> {
+    let given_up = system::keep_capabilities(0).map(|_| ());
+    given_up.map_err(|error| Failure::system("cannot give up capabilities", &error))
+}
+
+/// The user that `uid=` names; else the owner of the folder.
+fn owner(arguments: &Arguments) -> Result<Account, Failure> {
+    let folder = arguments.folder.display();
+    let found = match arguments.owner.as_deref() {
+        Some(owner) => match owner.parse() {
+            Ok(uid) => system::account(None, uid),
+            Err(_) => CString::new(owner).ok().and_then(|name| system::account(Some(&name), 0)),
+        },
+        None => match std::fs::symlink_metadata(&arguments.folder) {
+            Ok(found) if found.uid() != 0 => system::account(None, found.uid()),
+            Ok(_) => {
+                let line = format!("{folder} belongs to root: say whose vault it is with the option uid=USER");
+                return Err(Failure::usage(line));
+            }
+            Err(error) => return Err(Failure::mount(format!("{folder}: {error}"))),
+        },
+    };
+    let who = arguments.owner.as_deref().unwrap_or("the owner of the folder");
+    found.ok_or_else(|| Failure::usage(format!("{who} is not a user of this machine")))
+}
+
+/// The kernel and `fusermount3` decide what may be a mount point; this says it better, for the usual mistakes.
+fn check_folder(folder: &Path) -> Result<(), Failure> {
+    let shown = folder.display();
+    let found = std::fs::symlink_metadata(folder).map_err(|error| Failure::mount(format!("{shown}: {error}")))?;
+    if found.is_symlink() {
+        return Err(Failure::mount(format!("{shown} is a symbolic link: name the folder itself")));
+    }
+    if !found.is_dir() {
+        return Err(Failure::mount(format!("{shown} is not a folder")));
+    }
+    let (uid, _) = system::user();
+    if uid != 0 && found.uid() != uid {
+        let mend = format!("chown {uid} {}", shell_word(folder));
+        return Err(Failure::mount(format!("{shown} does not belong to the owner of the vault: `{mend}`")));
+    }
+    Ok(())
+}
+
+fn shell_word(path: &Path) -> String {
+    format!("'{}'", path.to_string_lossy().replace('\'', r"'\''"))
+}
+
+/// Asks the file system at a folder something that the kernel does not know; it must be one of FUSE.
+fn answers(folder: &Path) -> io::Result<()> {
+    let flags = libc::O_PATH | libc::O_NOFOLLOW | libc::O_DIRECTORY;
+    let folder = OpenOptions::new().read(true).custom_flags(flags).open(folder)?;
+    match system::file_system(folder.as_fd())? {
+        FUSE_SUPER_MAGIC => Ok(()),
+        _ => Err(io::Error::other("nothing is mounted there")),
+    }
+}
+
+/// What vaultfs said, on one line.
+fn in_one_line(said: &[u8]) -> String {
+    let said = String::from_utf8_lossy(said);
+    let lines = said.lines().map(|line| line.trim().trim_start_matches("error: ")).filter(|line| !line.is_empty());
+    let line: String = lines.collect::<Vec<_>>().join("; ").chars().filter(|c| !c.is_control()).collect();
+    if line.is_empty() { "vaultfs failed and said nothing".to_owned() } else { line }
+}
