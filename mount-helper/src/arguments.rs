@@ -28,8 +28,6 @@ pub struct Arguments {
     pub owner: Option<String>,
     /// Check, and do nothing.
     pub fake: bool,
-    /// Say what was done.
-    pub verbose: bool,
 }
 
 impl Arguments {
@@ -49,21 +47,19 @@ impl Arguments {
         if !folder.is_absolute() {
             return Err(format!("{folder:?} is not an absolute path"));
         }
-        let mut parsed = Self { vault: vault.to_owned(), folder, owner: None, fake: false, verbose: false };
+        let mut parsed = Self { vault: vault.to_owned(), folder, owner: None, fake: false };
         let (mut sloppy, mut options) = (false, Vec::new());
         while let Some(flag) = arguments.next() {
             let mut value = || arguments.next().ok_or_else(|| format!("{flag:?} needs a value"));
             match flag.as_bytes() {
                 b"-s" => sloppy = true,
                 b"-f" => parsed.fake = true,
-                b"-n" => {} // there is no mtab
-                b"-v" => parsed.verbose = true,
+                b"-n" | b"-v" => {} // there is no mtab, and nothing more to say
                 b"-o" => options.push(printable(&value()?)?.to_owned()),
                 b"-t" => match value()?.as_bytes() {
                     b"vaultfs" | b"fuse.vaultfs" => {}
                     _ => return Err("the only type is vaultfs".to_owned()),
                 },
-                b"-N" => return Err("mounting in another namespace is not offered: run mount(8) in it".to_owned()),
                 _ => return Err(format!("{flag:?} is not a flag of mount.vaultfs")),
             }
         }
@@ -124,7 +120,6 @@ mod tests {
             folder: "/mnt/my vault".into(),
             owner: Some("ann".into()),
             fake: false,
-            verbose: true,
         };
         assert_eq!(parsed, expected);
         assert_eq!(parse(&["vaultfs:Work", "/w", "-t", "vaultfs"]).unwrap().vault, "Work");
@@ -149,7 +144,7 @@ mod tests {
             (&["Work", "/w", "-o", "allow_other"], "vaults.json"),
             (&["Work", "/w", "-o", "ro"], "vaults.json"),
             (&["Work", "/w", "-u"], "-u"),
-            (&["Work", "/w", "-N", "/proc/1/ns/mnt"], "namespace"),
+            (&["Work", "/w", "-N", "/proc/1/ns/mnt"], "-N"),
             (&["Work", "/w", "-t", "vaultfs.x"], "type"),
             (&["Work", "/w", "/x"], "/x"),
         ] {

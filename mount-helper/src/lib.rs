@@ -6,7 +6,7 @@
 //!
 //! # The registrar
 //!
-//! Installed with the file capability `cap_sys_admin=ep`. The daemon starts one for each mount, with one end of a `SOCK_SEQPACKET`
+//! Installed with the file capability `cap_sys_admin=ep` (`packaging/install.sh`). The daemon starts one for each mount, with one end of a `SOCK_SEQPACKET`
 //! socket pair (`AF_UNIX`) as standard input; nothing else is inherited, and it prints nothing. It ends when the daemon closes
 //! its end. The daemon asks, the registrar answers, strictly one after the other ([`protocol`]): each message, either way, is one
 //! datagram of two 32-bit numbers, big end first.

@@ -5,7 +5,7 @@
 
 use std::ffi::{CString, OsString};
 use std::fs::OpenOptions;
-use std::io::{self, Write};
+use std::io;
 use std::os::fd::AsFd;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
@@ -14,11 +14,12 @@ use std::process::{Command, Stdio};
 use crate::arguments::Arguments;
 use crate::system::{self, Account};
 
-/// Where programs are looked for when root mounts, whatever root's own path is.
+/// Where programs are looked for: when root mounts only there, else there first. (mount(8) has a path of its own, and a shorter one.)
 const PROGRAMS: &str = "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin";
 
 /// Of `linux/magic.h`.
 const FUSE_SUPER_MAGIC: u32 = 0x6573_5546;
+const AUTOFS_SUPER_MAGIC: u32 = 0x187;
 
 /// How it ended badly: the exit code that mount(8) passes on, and the line that it prints.
 #[derive(Debug)]
@@ -66,14 +67,16 @@ pub(crate) fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<(), F
         vaultfs.env_clear().env("HOME", account.home).env("USER", &name).env("LOGNAME", name).env("PATH", PROGRAMS);
     } else if arguments.owner.is_some() && owner(&arguments)?.uid != user {
         return Err(Failure::usage("only root mounts the vault of another user"));
+    } else {
+        vaultfs.env("PATH", format!("{PROGRAMS}:{}", std::env::var("PATH").unwrap_or_default()));
     }
+    system::without_terminal(&mut vaultfs);
     check_folder(&arguments.folder)?;
     if arguments.fake {
         return Ok(());
     }
     let outcome = vaultfs
-        .args(["mount", "--"])
-        .arg(&arguments.vault)
+        .args(["mount", "--", &arguments.vault])
         .arg(&arguments.folder)
         .stdin(Stdio::null())
         .stdout(Stdio::null())
@@ -82,13 +85,12 @@ pub(crate) fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<(), F
     if !outcome.status.success() {
         return Err(Failure::mount(format!("{}: {}", arguments.vault, in_one_line(&outcome.stderr))));
     }
-    answers(&arguments.folder)
-        .map_err(|error| Failure::mount(format!("{} does not answer: {error}", arguments.folder.display())))?;
-    if arguments.verbose {
-        // Whether anybody listens is of no consequence.
-        let _told = writeln!(io::stdout(), "vault {} is mounted at {}", arguments.vault, arguments.folder.display());
+    let folder = arguments.folder.display();
+    match file_system(&arguments.folder) {
+        Ok(FUSE_SUPER_MAGIC) => Ok(()),
+        Ok(_) => Err(Failure::mount(format!("{folder} has nothing mounted on it, though vaultfs said so"))),
+        Err(error) => Err(Failure::mount(format!("{folder} is mounted and does not answer: {error}"))),
     }
-    Ok(())
 }
 
 fn give_up_capabilities() -> Result<(), Failure> {
@@ -120,33 +122,29 @@ fn owner(arguments: &Arguments) -> Result<Account, Failure> {
 /// The kernel and `fusermount3` decide what may be a mount point; this says it better, for the usual mistakes.
 fn check_folder(folder: &Path) -> Result<(), Failure> {
     let shown = folder.display();
-    let found = std::fs::symlink_metadata(folder).map_err(|error| Failure::mount(format!("{shown}: {error}")))?;
-    if found.is_symlink() {
-        return Err(Failure::mount(format!("{shown} is a symbolic link: name the folder itself")));
-    }
-    if !found.is_dir() {
-        return Err(Failure::mount(format!("{shown} is not a folder")));
-    }
+    let refuse = |why: &str| Err(Failure::mount(format!("{shown} {why}")));
+    let unfit = |error: io::Error| Failure::mount(format!("{shown}: {error}"));
+    let found = std::fs::symlink_metadata(folder).map_err(unfit)?;
     let (uid, _) = system::user();
-    if uid != 0 && found.uid() != uid {
-        let mend = format!("chown {uid} {}", shell_word(folder));
-        return Err(Failure::mount(format!("{shown} does not belong to the owner of the vault: `{mend}`")));
+    if found.is_symlink() {
+        refuse("is a symbolic link: name the folder itself")
+    } else if !found.is_dir() {
+        refuse("is not a folder")
+    } else if file_system(folder).map_err(unfit)? == AUTOFS_SUPER_MAGIC {
+        refuse(
+            "is mounted on demand, which vaultfs does not offer: leave out x-systemd.automount (vaults are read on demand anyway)",
+        )
+    } else if uid != 0 && found.uid() != uid {
+        refuse(&format!("does not belong to the owner of the vault, who has uid {uid}: give it to them with chown"))
+    } else {
+        Ok(())
     }
-    Ok(())
 }
 
-fn shell_word(path: &Path) -> String {
-    format!("'{}'", path.to_string_lossy().replace('\'', r"'\''"))
-}
-
-/// Asks the file system at a folder something that the kernel does not know; it must be one of FUSE.
-fn answers(folder: &Path) -> io::Result<()> {
+/// The kind of file system at a folder. The one that is mounted there is asked, which the kernel cannot do for it.
+fn file_system(folder: &Path) -> io::Result<u32> {
     let flags = libc::O_PATH | libc::O_NOFOLLOW | libc::O_DIRECTORY;
-    let folder = OpenOptions::new().read(true).custom_flags(flags).open(folder)?;
-    match system::file_system(folder.as_fd())? {
-        FUSE_SUPER_MAGIC => Ok(()),
-        _ => Err(io::Error::other("nothing is mounted there")),
-    }
+    system::file_system(OpenOptions::new().read(true).custom_flags(flags).open(folder)?.as_fd())
 }
 
 /// What vaultfs said, on one line.

@@ -6,6 +6,8 @@ use std::io;
 use std::mem::{MaybeUninit, size_of};
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStringExt;
+use std::os::unix::process::CommandExt;
+use std::process::Command;
 
 use crate::protocol::MAX_DESCRIPTORS;
 
@@ -116,6 +118,12 @@ pub(crate) fn become_user(account: &Account) -> io::Result<()> {
         check(libc::setresuid(uid, uid, uid))?;
     }
     Ok(())
+}
+
+/// The command will run in a session of its own: what runs as a user must not reach the terminal of root who started it.
+pub(crate) fn without_terminal(command: &mut Command) {
+    // SAFETY: between fork and exec the child only makes a system call that takes nothing; it leads no group, so that it succeeds.
+    unsafe { command.pre_exec(|| check(libc::setsid()).map(|_| ())) };
 }
 
 /// A datagram.

@@ -175,7 +175,7 @@ fn the_table_has_no_cycle() {
 #[test]
 fn files_are_short_and_say_what_they_are_for() {
     let mut wrong = Vec::new();
-    for path in ["src", "tests", "mount-helper"].into_iter().flat_map(rust_files) {
+    for path in ["src", "tests", "mount-helper/src", "mount-helper/tests"].into_iter().flat_map(rust_files) {
         let source = std::fs::read_to_string(&path).unwrap();
         let lines = source.lines().count();
         if lines > MAX_LINES {

@@ -2,9 +2,10 @@
 //!
 //! Everything that needs a file capability or another user needs root; for others those tests say that they were skipped.
 #![allow(
+    clippy::print_stderr,
     clippy::unwrap_used,
     unreachable_pub,
-    reason = "a test that cannot go on fails, and nobody outside uses a test crate"
+    reason = "a test that cannot go on fails, one that cannot begin says so, and nobody outside uses a test crate"
 )]
 
 mod daemon;

@@ -141,3 +141,39 @@ fn a_start_with_anything_else_is_refused() {
     assert_eq!(registrar.begin(read_write("/dev/fuse".as_ref()).as_fd(), &[&home]), Some(Ok(0)));
     assert_eq!(registrar.register(installed.file("song", "")), Err(libc::EPERM));
 }
+
+/// As administrators install it: the registrar with the capability, the program of mount(8) without.
+#[test]
+fn the_install_script_gives_one_copy_the_capability() {
+    if !is_root("the_install_script_gives_one_copy_the_capability") {
+        return;
+    }
+    let installed = Installed::plain();
+    let (built, root) = (installed.path().join("built"), installed.path().join("root"));
+    std::fs::create_dir(&built).unwrap();
+    std::fs::copy(installed.program(), built.join("vaultfs-mount-helper")).unwrap();
+    let install = || {
+        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../packaging/install.sh");
+        Command::new(script).arg("--from").arg(&built).arg("--root").arg(&root).output().unwrap()
+    };
+    let missing = install();
+    assert_eq!(missing.status.code(), Some(1));
+    assert!(String::from_utf8(missing.stderr).unwrap().contains("built/vaultfs is missing"));
+    std::fs::copy(installed.program(), built.join("vaultfs")).unwrap();
+    let outcome = install();
+    assert!(outcome.status.success(), "{outcome:?}");
+
+    let registrar_of = |program: &str| {
+        let mut command = Command::new(root.join(program));
+        command.uid(USER).gid(USER).arg("registrar");
+        Registrar::start(command)
+    };
+    let (device, home) = (read_write("/dev/fuse".as_ref()), folder(&installed.home()));
+    let registrar = registrar_of("usr/libexec/vaultfs/vaultfs-mount-helper");
+    assert_eq!(registrar.begin(device.as_fd(), &[&home]), Some(Ok(0)));
+    // Called by its name it is no registrar at all.
+    registrar_of("usr/sbin/mount.vaultfs").has_ended(1);
+    let capabilities = Command::new("getcap").arg("-r").arg(&root).output().unwrap();
+    let capabilities = String::from_utf8(capabilities.stdout).unwrap();
+    assert_eq!(capabilities.lines().count(), 1, "{capabilities}");
+}
