@@ -14,7 +14,7 @@ use std::process::{Command, Stdio};
 use crate::arguments::Arguments;
 use crate::system::{self, Account};
 
-/// Where programs are looked for: when root mounts only there, else there first. (mount(8) has a path of its own, and a shorter one.)
+/// Where programs are looked for, whatever path the caller has. (That of mount(8) is shorter.)
 const PROGRAMS: &str = "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin";
 
 /// Of `linux/magic.h`.
@@ -56,27 +56,29 @@ pub(crate) fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<(), F
     let arguments = Arguments::parse(arguments).map_err(Failure::usage)?;
     std::env::set_current_dir("/").map_err(|error| Failure::system("cannot leave this folder", &error))?;
     let mut vaultfs = Command::new("vaultfs");
+    let account = owner(&arguments, user)?;
+    // mount(8) leaves an ordinary user next to nothing of the environment.
+    let home = std::env::var_os("HOME").filter(|_| user != 0).unwrap_or_else(|| account.home.clone());
     if user == 0 {
-        let account = owner(&arguments)?;
         system::set_file_mask(0o022);
         system::become_user(&account).map_err(|error| Failure::system("cannot become the vault's owner", &error))?;
         if account.uid != 0 {
             give_up_capabilities()?;
         }
-        let name = account.name.to_string_lossy().into_owned();
-        vaultfs.env_clear().env("HOME", account.home).env("USER", &name).env("LOGNAME", name).env("PATH", PROGRAMS);
-    } else if arguments.owner.is_some() && owner(&arguments)?.uid != user {
+        vaultfs.env_clear();
+    } else if account.uid != user {
         return Err(Failure::usage("only root mounts the vault of another user"));
-    } else {
-        vaultfs.env("PATH", format!("{PROGRAMS}:{}", std::env::var("PATH").unwrap_or_default()));
     }
+    let name = account.name.to_string_lossy().into_owned();
+    vaultfs.env("HOME", home).env("USER", &name).env("LOGNAME", name).env("PATH", PROGRAMS);
     system::without_terminal(&mut vaultfs);
     check_folder(&arguments.folder)?;
     if arguments.fake {
         return Ok(());
     }
+    // Neither can be taken for an option: see `Arguments::parse`.
     let outcome = vaultfs
-        .args(["mount", "--", &arguments.vault])
+        .args(["mount", &arguments.vault])
         .arg(&arguments.folder)
         .stdin(Stdio::null())
         .stdout(Stdio::null())
@@ -98,14 +100,15 @@ fn give_up_capabilities() -> Result<(), Failure> {
     given_up.map_err(|error| Failure::system("cannot give up capabilities", &error))
 }
 
-/// The user that `uid=` names; else the owner of the folder.
-fn owner(arguments: &Arguments) -> Result<Account, Failure> {
+/// The user that `uid=` names; else, for root, the owner of the folder, and for others themselves.
+fn owner(arguments: &Arguments, user: u32) -> Result<Account, Failure> {
     let folder = arguments.folder.display();
     let found = match arguments.owner.as_deref() {
         Some(owner) => match owner.parse() {
             Ok(uid) => system::account(None, uid),
             Err(_) => CString::new(owner).ok().and_then(|name| system::account(Some(&name), 0)),
         },
+        None if user != 0 => system::account(None, user),
         None => match std::fs::symlink_metadata(&arguments.folder) {
             Ok(found) if found.uid() != 0 => system::account(None, found.uid()),
             Ok(_) => {
@@ -115,7 +118,7 @@ fn owner(arguments: &Arguments) -> Result<Account, Failure> {
             Err(error) => return Err(Failure::mount(format!("{folder}: {error}"))),
         },
     };
-    let who = arguments.owner.as_deref().unwrap_or("the owner of the folder");
+    let who = arguments.owner.as_deref().unwrap_or("whose vault it is");
     found.ok_or_else(|| Failure::usage(format!("{who} is not a user of this machine")))
 }
 

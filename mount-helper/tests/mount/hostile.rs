@@ -96,5 +96,5 @@ fn nothing_can_be_unmounted_or_passed_on() {
     machine.nothing_was_called();
     // A name is a name, whatever it looks like.
     machine.mount(&["$(id) ; `id` --all", &place]).refused(32, "");
-    assert!(machine.called(ANN).unwrap().contains("argument=--\nargument=$(id) ; `id` --all\n"));
+    assert!(machine.called(ANN).unwrap().contains("argument=mount\nargument=$(id) ; `id` --all\n"));
 }

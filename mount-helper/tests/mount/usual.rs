@@ -28,7 +28,7 @@ fn root_mounts_as_the_owner_of_the_vault_and_with_nothing_of_its_own() {
     let called = machine.called(ANN).unwrap();
     let home = machine.home(ANN).display().to_string();
     for line in [
-        &format!("argument=mount\nargument=--\nargument=My Vault\nargument={place}\n"),
+        &format!("argument=mount\nargument=My Vault\nargument={place}\n"),
         &format!("uid={ANN} groups={ANN} 54339 umask=0022 cwd=/\n"),
         "CapInh:\t0000000000000000\nCapPrm:\t0000000000000000\nCapEff:\t0000000000000000\nCapAmb:\t0000000000000000\n",
         &format!("\nHOME={home}\n"),
@@ -103,7 +103,9 @@ fn mount_and_fstab_find_it() {
         let outcome = machine.as_user(uid, &["mount", &place]);
         assert_eq!(outcome.code, Some(32), "{}", outcome.said);
         let called = machine.called(ANN).unwrap();
+        let home = machine.home(ANN).display().to_string();
         assert!(called.contains(&format!("argument=My Vault\nargument={place}\nuid={ANN} ")), "{called}");
+        assert!(called.contains(&format!("\nHOME={home}\n")), "{called}");
     }
 }
 
@@ -111,8 +113,9 @@ fn mount_and_fstab_find_it() {
 fn a_user_mounts_with_the_environment_that_the_user_has() {
     let Some(machine) = Machine::new("a_user_mounts_with_the_environment_that_the_user_has") else { return };
     let place = machine.place();
-    let words = ["env", "XDG_CONFIG_HOME=/elsewhere", "/sbin/mount.vaultfs", "Work", &place];
+    let words = ["env", "XDG_CONFIG_HOME=/elsewhere", "HOME=/mine", "/sbin/mount.vaultfs", "Work", &place];
     machine.as_user(ANN, &words).refused(32, CALLED);
     assert!(machine.called(ANN).unwrap().contains("\nXDG_CONFIG_HOME=/elsewhere\n"));
+    assert!(machine.called(ANN).unwrap().contains("\nHOME=/mine\n"));
     machine.as_user(ANN, &["/sbin/mount.vaultfs", "Work", &place, "-o", "uid=ann"]).refused(32, CALLED);
 }
