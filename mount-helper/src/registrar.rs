@@ -51,10 +51,8 @@ fn harden() -> io::Result<bool> {
     let nowhere = File::options().read(true).write(true).open("/dev/null")?;
     [1, 2].into_iter().try_for_each(|output| system::replace(nowhere.as_fd(), output))?;
     std::env::set_current_dir("/")?;
-    match system::user() {
-        (_, true) => Err(io::ErrorKind::PermissionDenied.into()),
-        (_, false) => Ok(may_register),
-    }
+    let (_, set_id) = system::user();
+    if set_id { Err(io::ErrorKind::PermissionDenied.into()) } else { Ok(may_register) }
 }
 
 fn serve(socket: BorrowedFd<'_>, may_register: bool) -> Result<(), Ending> {
