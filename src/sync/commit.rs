@@ -16,6 +16,7 @@ use super::trees::{Sides, sides};
 use crate::catalog::{LocalContent, Txn, Version};
 use crate::content::{ContentError, StagedFile};
 use crate::provider::{EntryBody, ErrorKind, RemoteEntry};
+use crate::sys::failpoint;
 use crate::types::{ContentHash, NodeId, RemoteId};
 
 /// Local bytes that the provider has confirmed, or was found to have.
@@ -97,6 +98,7 @@ impl Engine {
             self.observe_only(batch).await?;
             return Ok(Outcome::Refreshed);
         }
+        failpoint::reach("upload-answered");
         if let Some(sent) = &sent {
             self.promote(&version, sent);
         }
@@ -120,6 +122,8 @@ impl Engine {
                 Ok(Outcome::Done)
             })
             .await?;
+        // What was written meanwhile has a quiet time of its own.
+        self.state().unrest.remove(&node);
         self.announce_node(super::event::EventKind::Uploaded, node);
         Ok(outcome)
     }

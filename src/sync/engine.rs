@@ -158,6 +158,8 @@ pub(super) struct State {
     pub(super) kicked: bool,
     /// Local changes up to this time count as quiet.
     pub(super) hurry_until: Timestamp,
+    /// Since when nodes have been touched again and again, each time before they were quiet and without being sent.
+    pub(super) unrest: BTreeMap<NodeId, Timestamp>,
     /// What runs.
     pub(super) active: BTreeMap<NodeId, Active>,
     /// The engine itself failed and tries again.

@@ -93,11 +93,16 @@ fn synced_side(row: SyncedRow) -> Side {
     Side { place: place(row.parent, row.name), content, rid }
 }
 
+/// A node that is touched again and again is quiet enough after this many quiet times: what is saved every second goes up now and then.
+const PATIENCE: u32 = 15;
+
 /// What the trees are built with.
 pub(crate) struct Surroundings<'a> {
     pub(crate) names: &'a NameRules,
     pub(crate) now: Timestamp,
     pub(crate) quiet: Duration,
+    /// Since when nodes have not been quiet.
+    pub(crate) unrest: &'a BTreeMap<NodeId, Timestamp>,
     /// Local changes up to this time count as quiet: the user asked to sync now.
     pub(crate) hurry_until: Timestamp,
     /// Most arriving nodes.
@@ -236,12 +241,31 @@ fn waiting(row: &DirtyRow, state: &SyncState, around: &Surroundings<'_>) -> (Opt
     {
         return (Some(Blocked::BackingOff), Some(until));
     }
+    let patient_until = around.unrest.get(&row.node).map(|since| since.plus(around.quiet * PATIENCE));
     let quiet_at = row.touched.plus(around.quiet);
-    // A touch in the future (the clock was set back) must not keep a node from syncing until that future.
-    if row.touched > around.hurry_until && quiet_at > around.now && row.touched <= around.now {
-        return (Some(Blocked::NotQuiet), Some(quiet_at));
+    let sent_at = patient_until.map_or(quiet_at, |until| until.min(quiet_at));
+    if row.touched > around.hurry_until && sent_at > around.now && is_unquiet(row, around.quiet, around.now) {
+        return (Some(Blocked::NotQuiet), Some(sent_at));
     }
     (None, None)
+}
+
+/// A touch in the future (the clock was set back) must not keep a node from syncing until that future.
+fn is_unquiet(row: &DirtyRow, quiet: Duration, now: Timestamp) -> bool {
+    row.touched.plus(quiet) > now && row.touched <= now
+}
+
+impl Gathered {
+    /// Since when nodes have not been quiet, after what was known of that before.
+    pub(crate) fn unrest(
+        &self,
+        before: &BTreeMap<NodeId, Timestamp>,
+        quiet: Duration,
+        now: Timestamp,
+    ) -> BTreeMap<NodeId, Timestamp> {
+        let unquiet = self.dirty.values().filter(|row| is_unquiet(row, quiet, now));
+        unquiet.map(|row| (row.node, before.get(&row.node).copied().unwrap_or(row.touched))).collect()
+    }
 }
 
 /// A node that was given up gets another chance when its user changes it.

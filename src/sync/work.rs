@@ -162,11 +162,22 @@ impl Engine {
     /// Plans for what differs now; of what is arriving, for a portion after a node. Changes nothing.
     pub(super) fn draw(&self, arrived: NodeId) -> Result<Drawn> {
         let now = self.clock.now();
-        let hurry_until = self.state().hurry_until;
+        let (hurry_until, unrest) = {
+            let state = self.state();
+            (state.hurry_until, state.unrest.clone())
+        };
         let (quiet, portion) = (self.config.quiet, self.config.portion);
         let selection = self.selection.fingerprint();
-        let around =
-            Surroundings { names: self.names(), now, quiet, hurry_until, portion, selection: &*self.selection };
+        let selected = &*self.selection;
+        let around = Surroundings {
+            names: self.names(),
+            now,
+            quiet,
+            unrest: &unrest,
+            hurry_until,
+            portion,
+            selection: selected,
+        };
         let (mut gathered, confirmed) = self.catalog.read(|view| {
             let confirmed = view.meta(DELETES_CONFIRMED)?.as_deref() == Some("1");
             Ok((gather(view, &around, arrived)?, confirmed))
@@ -213,6 +224,7 @@ impl Engine {
         }
         self.note_guarded(&plan, confirmed)?;
         self.note_resting(&plan, &gathered, &selection);
+        self.note_unrest(&gathered);
         for (cell, count) in &plan.cells {
             *self.state().cells.entry(cell).or_default() += count;
         }
@@ -243,6 +255,12 @@ impl Engine {
             self.catalog.write(|txn| txn.set_meta(DELETES_CONFIRMED, "0"))?;
         }
         Ok(())
+    }
+
+    /// Remembers since when nodes have not been quiet.
+    fn note_unrest(&self, gathered: &Gathered) {
+        let mut state = self.state();
+        state.unrest = gathered.unrest(&state.unrest, self.config.quiet, self.clock.now());
     }
 
     /// Remembers which changes will not be sent as long as the filter stays what it is.

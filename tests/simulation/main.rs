@@ -27,6 +27,8 @@ mod oracle;
 mod parts;
 mod power;
 mod provider;
+mod saves;
 mod seeds;
 mod spread;
+mod struck;
 mod world;

@@ -17,6 +17,7 @@ use vaultfs::provider::{
 use vaultfs::types::{ByteRange, ContentHash, EntryName, HashKind, RemoteId, Revision};
 
 use crate::cloud::{Cloud, Manner, Result, refuse, root_id};
+use crate::struck::Struck;
 
 /// How often things go wrong, each from 0 to 1.
 #[derive(Clone, Copy, Debug, Default)]
@@ -55,8 +56,12 @@ pub(crate) struct SimProvider {
     pub(crate) received: AtomicU64,
     /// Files that were made without sending their bytes.
     pub(crate) copies: AtomicU64,
+    /// Times that bytes were asked for.
+    pub(crate) reads: AtomicU64,
     /// Calls made.
     pub(crate) calls: AtomicU64,
+    /// What went wrong.
+    pub(crate) struck: Struck,
     /// When the feed was read.
     pub(crate) pulls: Mutex<Vec<tokio::time::Instant>>,
 }
@@ -92,7 +97,9 @@ impl SimProvider {
             trouble: Mutex::default(),
             received: AtomicU64::new(0),
             copies: AtomicU64::new(0),
+            reads: AtomicU64::new(0),
             calls: AtomicU64::new(0),
+            struck: Struck::default(),
             pulls: Mutex::default(),
         }
     }
@@ -125,6 +132,30 @@ impl SimProvider {
         rate > 0.0 && self.random.lock().unwrap().random_bool(rate)
     }
 
+    /// Whether a fault strikes an operation now.
+    fn strikes(&self, kind: &'static str, rate: f64, operation: &'static str) -> bool {
+        let strikes = self.happens(rate);
+        if strikes {
+            self.struck.count(kind, operation);
+        }
+        strikes
+    }
+
+    fn is_cut_off(&self, operation: &'static str) -> bool {
+        let offline = self.is_offline();
+        if offline {
+            self.struck.count("offline", operation);
+        }
+        offline
+    }
+
+    async fn delay(&self, faults: &Faults, operation: &'static str) {
+        if faults.delay_ms > 0 {
+            self.struck.count("delay", operation);
+        }
+        tokio::time::sleep(Duration::from_millis(1 + self.below(faults.delay_ms))).await;
+    }
+
     fn below(&self, limit: u64) -> u64 {
         if limit == 0 { 0 } else { self.random.lock().unwrap().random_range(0..limit) }
     }
@@ -133,8 +164,8 @@ impl SimProvider {
     async fn request(&self, operation: &'static str) -> Result<()> {
         self.calls.fetch_add(1, Ordering::Relaxed);
         let faults = self.faults();
-        tokio::time::sleep(Duration::from_millis(1 + self.below(faults.delay_ms))).await;
-        if self.is_offline() || self.happens(faults.offline) {
+        self.delay(&faults, operation).await;
+        if self.is_cut_off(operation) || self.strikes("offline", faults.offline, operation) {
             return refuse(ErrorKind::Offline, operation);
         }
         if let Some((what, kind)) = *self.trouble.lock().unwrap()
@@ -142,7 +173,7 @@ impl SimProvider {
         {
             return refuse(kind, operation);
         }
-        if self.happens(faults.busy) {
+        if self.strikes("busy", faults.busy, operation) {
             let mut error = ProviderError::new(ErrorKind::Busy, operation, "simulated");
             if self.happens(0.5) {
                 error = error.retry_after(Duration::from_secs(1 + self.below(20)));
@@ -155,10 +186,11 @@ impl SimProvider {
     /// The way back after a change.
     async fn reply<T>(&self, operation: &'static str, result: Result<T>) -> Result<T> {
         let faults = self.faults();
-        tokio::time::sleep(Duration::from_millis(1 + self.below(faults.delay_ms))).await;
+        self.delay(&faults, operation).await;
         if result.is_ok() {
             self.cloud().mutations += 1;
             if self.is_offline() || self.happens(faults.lost_reply) {
+                self.struck.count("lost reply", operation);
                 return refuse(ErrorKind::Ambiguous, operation);
             }
         }
@@ -174,16 +206,16 @@ impl SimProvider {
         }
         let mut from: usize = from.parse().unwrap();
         let known = from;
-        if self.happens(faults.repeat) {
+        if self.strikes("repeat", faults.repeat, "list changes") {
             from = from.saturating_sub(usize::try_from(self.below(6)).unwrap());
         }
         let mut tip = cloud.groups();
-        if self.happens(faults.lag) {
+        if self.strikes("lag", faults.lag, "list changes") {
             tip = known.max(tip.saturating_sub(usize::try_from(self.below(4)).unwrap()));
         }
         let to = tip.min(from.max(known) + PAGE_GROUPS);
         let mut changes: Vec<Change> = (from..to).flat_map(|group| cloud.group(group)).collect();
-        if cloud.manner == Manner::Dropbox && self.happens(faults.coalesce) {
+        if cloud.manner == Manner::Dropbox && self.strikes("coalesce", faults.coalesce, "list changes") {
             changes = coalesced(&cloud, &changes);
         }
         Ok(ChangePage { changes, cursor: Cursor(format!("{}:{to}", cloud.epoch)), has_more: to < tip })
@@ -299,7 +331,7 @@ impl Provider for SimProvider {
         {
             return refuse(kind, "list changes");
         }
-        if cursor.is_some() && self.happens(self.faults().reset) {
+        if cursor.is_some() && self.strikes("reset", self.faults().reset, "list changes") {
             return refuse(ErrorKind::CursorReset, "list changes");
         }
         match cursor {
@@ -335,6 +367,7 @@ impl Provider for SimProvider {
     }
 
     async fn read(&self, id: &RemoteId, revision: &Revision, range: ByteRange) -> Result<Bytes> {
+        self.reads.fetch_add(1, Ordering::Relaxed);
         self.request("read").await?;
         let cloud = self.cloud();
         let is_there = match cloud.manner {

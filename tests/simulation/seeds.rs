@@ -7,6 +7,7 @@ use std::panic::AssertUnwindSafe;
 use futures_util::FutureExt;
 
 use crate::spread;
+use crate::struck::{Counts, report};
 use crate::world::{Scenario, World};
 
 /// Decisions that a run of fifty seeds or more has to reach, or it says nothing.
@@ -31,11 +32,15 @@ const WANTED: [&str; 18] = [
     "left out",
 ];
 
+/// Seeds that every kind of fault has to strike.
+const MANY: u64 = 500;
+
 /// What a seed reached.
 #[derive(Default)]
 struct Reach {
     calls: u64,
     cells: BTreeMap<&'static str, u64>,
+    struck: Counts,
 }
 
 impl Reach {
@@ -43,6 +48,9 @@ impl Reach {
         self.calls += other.calls;
         for (cell, count) in other.cells {
             *self.cells.entry(cell).or_default() += count;
+        }
+        for (fault, count) in other.struck {
+            *self.struck.entry(fault).or_default() += count;
         }
     }
 }
@@ -61,9 +69,10 @@ fn run(scenario: Scenario) -> Result<Reach, String> {
         })
         .catch_unwind()
         .await;
-        let mut reach = Reach::default();
+        let mut reach = Reach { struck: world.struck.counts(), ..Reach::default() };
         for device in &world.devices {
-            reach.add(Reach { calls: device.calls(), cells: device.cells() });
+            let struck = device.provider.struck.counts();
+            reach.add(Reach { calls: device.calls(), cells: device.cells(), struck });
         }
         outcome.map(|()| reach).map_err(|panic| {
             let why = panic
@@ -104,9 +113,14 @@ fn run_all(what: &str, seeds: Range<u64>, scenario: impl Fn(u64) -> Scenario + S
     for (cell, count) in &reach.cells {
         println!("{count:>10}  {cell}");
     }
-    let calls = reach.calls;
-    println!("{count} seeds from {first} {what}, {calls} provider calls, {} failed: {failures:?}", failures.len());
+    let unstruck = report(&reach.struck);
+    let (calls, faults) = (reach.calls, reach.struck.values().sum::<u64>());
+    println!(
+        "{count} seeds from {first} {what}, {calls} provider calls, {faults} faults, {} failed: {failures:?}",
+        failures.len()
+    );
     assert!(failures.is_empty(), "{} of {count} seeds failed", failures.len());
+    assert!(count < MANY || unstruck.is_empty(), "{count} seeds and never a fault of these kinds: {unstruck:?}");
     reach
 }
 

@@ -14,6 +14,7 @@ use crate::clock::SimClock;
 use crate::cloud::{Cloud, Manner, name, root_id};
 use crate::device::Device;
 use crate::provider::{Faults, SimProvider};
+use crate::struck::Struck;
 
 /// What a seed decides.
 #[derive(Clone, Debug)]
@@ -99,6 +100,7 @@ pub(crate) struct World {
     overlays: BTreeMap<StagedId, Vec<u8>>,
     /// What a device that is alone showed after its user's last change.
     left: Option<Shown>,
+    pub(crate) struck: Struck,
     /// What happened, for a failure.
     pub(crate) journal: Vec<String>,
     counter: u64,
@@ -126,10 +128,14 @@ impl World {
         let mut random = StdRng::seed_from_u64(scenario.seed);
         let cloud = Arc::new(Mutex::new(Cloud::new(scenario.manner, random.random())));
         let quiet = Duration::from_millis(*[0, 0, 2_000].get(random.random_range(0..3)).unwrap());
+        let struck = Struck::default();
         let devices = (0..scenario.devices)
             .map(|index| {
                 let skews = [0, 90, -90, 86_400, -86_400, 315_360_000, -315_360_000];
                 let skew = if scenario.skewed { skews[random.random_range(0..skews.len())] } else { 0 };
+                if skew != 0 {
+                    struck.count("clock skew", "device");
+                }
                 let provider = SimProvider::new(Arc::clone(&cloud), random.random());
                 Device::new(
                     &format!("device{index}"),
@@ -149,6 +155,7 @@ impl World {
             given_up: BTreeSet::new(),
             overlays: BTreeMap::new(),
             left: None,
+            struck,
             journal: Vec::new(),
             counter: 0,
         };
@@ -281,13 +288,16 @@ impl World {
     async fn restart(&mut self, who: usize) {
         if self.scenario.crashes && self.scenario.cuts_power && self.chance(0.4) {
             self.note(format!("the power of device{who} is cut"));
+            self.struck.count("power cut", "device");
             self.give_up_unrecorded(who);
             self.devices[who].cut_power().await;
         } else if self.scenario.crashes && self.chance(0.7) {
             self.note(format!("device{who} crashes"));
+            self.struck.count("crash", "device");
             let loses_catalog = self.scenario.loses_catalog && !self.scenario.serial && self.chance(0.3);
             if loses_catalog {
                 self.note(format!("device{who} loses its catalog"));
+                self.struck.count("catalog lost", "device");
                 self.give_up_unrecorded(who);
             }
             self.devices[who].crash().await;
