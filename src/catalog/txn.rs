@@ -12,6 +12,7 @@ use super::error::Constraint;
 use super::feed::set_meta;
 use super::totals::{SharedTotals, Totals};
 use super::{CatalogError, Result, View};
+use crate::sys::failpoint;
 use crate::types::{InodeNo, NameRules, NodeId, NodeKind, Timestamp};
 
 /// Meta key: every number below this may have been given out as a node id or an inode number.
@@ -102,6 +103,7 @@ impl<'a> Txn<'a> {
         self.put_back_rows_set_aside()?;
         self.refuse_missing_staged_rows()?;
         self.drop_xattrs_of_released_inodes()?;
+        failpoint::reach("catalog-changed");
         if let Err(error) = execute(self.connection, "COMMIT", &[]) {
             return Err(if error.constraint() == Some(Constraint::ForeignKey) {
                 self.explain_orphans(error)
@@ -109,6 +111,7 @@ impl<'a> Txn<'a> {
                 error
             });
         }
+        failpoint::reach("catalog-committed");
         self.is_open = false;
         if self.added.get() != Totals::default() {
             self.view.totals.add(self.added.get());

@@ -12,6 +12,7 @@ use super::observe::{self, Around, Arrangement, Batch, Identity, Intake};
 use super::root::{root_rid, set_root};
 use crate::catalog::{FeedState, Txn, View};
 use crate::provider::{Change, Cursor, ErrorKind, ProviderError, RemoteEntry};
+use crate::sys::failpoint;
 use crate::telemetry::metrics;
 use crate::types::{EntryName, RemoteId};
 
@@ -93,6 +94,7 @@ impl Engine {
         if !run.full && changes.iter().any(|change| !matches!(change, Change::Upsert(_))) {
             self.check_root(known_root.as_ref()).await?;
         }
+        failpoint::reach("feed-read");
         let names = self.provider.capabilities().names;
         let now = self.clock.now();
         let is_prune_due = self.fresh.prune(self.clock.monotonic());

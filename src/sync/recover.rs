@@ -24,6 +24,7 @@ use crate::catalog::{
     View,
 };
 use crate::content::{ContentError, ContentStore, StagedFile, StagedRecord};
+use crate::sys::failpoint;
 use crate::types::{ByteRange, ContentHash, NameRules, NodeId, StagedId, Timestamp};
 
 /// What recovery did.
@@ -88,6 +89,7 @@ pub fn recover(
                 } else {
                     found.refreshed += u64::from(refresh_row(catalog, content, &row, local)?);
                 }
+                failpoint::reach("recover-attached");
                 owned.insert(row.id, row.node);
             }
             Some(_) | None => {
@@ -181,6 +183,7 @@ fn collect_one(
     if collected != Collected::SetAside {
         content.discard(id)?;
     }
+    failpoint::reach("recover-collected");
     catalog.write(|txn| {
         txn.remove_staged(id)?;
         txn.forget_node_if_absent(node)

@@ -1,6 +1,7 @@
 //! A disk that forgets: a FUSE file system in memory that keeps what was written apart from what was made durable, and can be robbed of
 //! its power. Then every name comes from a moment no older than what was asked to be durable, in the order in which names changed (as
-//! a journal keeps them), and every page of a file is the synced one or a later one, each by itself.
+//! a journal keeps them), and every page of a file is the synced one or a later one, each by itself. It can also refuse what changes it:
+//! see `faults`.
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
@@ -16,6 +17,8 @@ use fuser::{
 };
 use rand::RngExt;
 use rand::rngs::StdRng;
+
+use crate::faults::Faults;
 
 /// What is written as a whole or not at all.
 const PAGE: usize = 4096;
@@ -81,6 +84,16 @@ impl State {
         }
     }
 
+    /// A sync has failed: what was not durable is not there any more, and a later sync that succeeds proves nothing. Databases keep
+    /// theirs: it is what nobody has been promised yet, and with it would go names that the model counts on.
+    fn drop_unsynced(&mut self, ino: u64) {
+        let is_database =
+            self.names.iter().any(|((_, name), linked)| *linked == ino && name.to_string_lossy().contains(".db"));
+        if let Some(inode) = self.inodes.get_mut(&ino).filter(|_| !is_database) {
+            inode.data = inode.synced.clone();
+        }
+    }
+
     fn attr(&self, ino: u64) -> Option<FileAttr> {
         let inode = self.inodes.get(&ino)?;
         let links = self.names.values().filter(|linked| **linked == ino).count();
@@ -140,15 +153,21 @@ fn survivor(synced: &[u8], later: &[u8], random: &mut StdRng) -> Vec<u8> {
 pub(crate) struct Disk {
     dir: PathBuf,
     state: Arc<Mutex<State>>,
+    faults: Arc<Faults>,
     session: Option<BackgroundSession>,
 }
 
 impl Disk {
     /// An empty disk.
     pub(crate) fn mount(dir: &Path) -> Self {
+        Self::failing(dir, Arc::default())
+    }
+
+    /// An empty disk that refuses what these faults say.
+    pub(crate) fn failing(dir: &Path, faults: Arc<Faults>) -> Self {
         let mut state = State::default();
         assert_eq!(state.add(true, 0o755), ROOT);
-        let mut disk = Self { dir: dir.to_owned(), state: Arc::new(Mutex::new(state)), session: None };
+        let mut disk = Self { dir: dir.to_owned(), state: Arc::new(Mutex::new(state)), faults, session: None };
         disk.plug_in();
         disk
     }
@@ -157,7 +176,8 @@ impl Disk {
         let mut config = Config::default();
         config.mount_options = vec![MountOption::FSName("forgetful".into()), MountOption::DefaultPermissions];
         config.n_threads = Some(2);
-        self.session = Some(fuser::spawn_mount(Volume(Arc::clone(&self.state)), &self.dir, &config).unwrap());
+        let volume = Volume { state: Arc::clone(&self.state), faults: Arc::clone(&self.faults) };
+        self.session = Some(fuser::spawn_mount(volume, &self.dir, &config).unwrap());
     }
 
     /// Nobody uses the disk any more; its power goes, and comes back.
@@ -172,11 +192,14 @@ impl Disk {
     }
 }
 
-struct Volume(Arc<Mutex<State>>);
+struct Volume {
+    state: Arc<Mutex<State>>,
+    faults: Arc<Faults>,
+}
 
 impl Volume {
     fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap()
+        self.state.lock().unwrap()
     }
 
     fn made(&self, parent: u64, name: &OsStr, folder: bool, mode: u32) -> Result<FileAttr, Errno> {
@@ -184,6 +207,7 @@ impl Volume {
         if state.find(parent, name).is_some() {
             return Err(Errno::EEXIST);
         }
+        self.faults.refuse("create")?;
         let ino = state.add(folder, u16::try_from(mode & 0o777).unwrap());
         state.names.insert((parent, name.to_owned()), ino);
         state.changed(vec![parent]);
@@ -196,6 +220,7 @@ impl Volume {
         if state.inodes[&ino].folder && !state.is_empty(ino) {
             return Err(Errno::ENOTEMPTY);
         }
+        self.faults.refuse("remove")?;
         state.names.remove(&(parent, name.to_owned()));
         state.changed(vec![parent]);
         Ok(())
@@ -253,6 +278,9 @@ impl Filesystem for Volume {
             inode.perm = u16::try_from(mode & 0o777).unwrap();
         }
         if let Some(size) = size {
+            if let Err(error) = self.faults.refuse("resize") {
+                return reply.error(error);
+            }
             resize(&mut inode.data, size);
         }
         if let Some(TimeOrNow::SpecificTime(time)) = mtime {
@@ -297,6 +325,9 @@ impl Filesystem for Volume {
         if state.find(parent.0, name).is_some() {
             return reply.error(Errno::EEXIST);
         }
+        if let Err(error) = self.faults.refuse("link") {
+            return reply.error(error);
+        }
         state.names.insert((parent.0, name.to_owned()), ino.0);
         state.changed(vec![parent.0]);
         reply.entry(&TTL, &state.attr(ino.0).unwrap(), Generation(0));
@@ -316,6 +347,9 @@ impl Filesystem for Volume {
         let (from, to) = ((parent.0, name.to_owned()), (new_parent.0, new_name.to_owned()));
         let Some(ino) = state.names.get(&from).copied() else { return reply.error(Errno::ENOENT) };
         let target = state.names.get(&to).copied();
+        if let Err(error) = self.faults.refuse("rename") {
+            return reply.error(error);
+        }
         if flags.contains(RenameFlags::RENAME_EXCHANGE) {
             let Some(target) = target else { return reply.error(Errno::ENOENT) };
             state.names.insert(from, target);
@@ -362,7 +396,7 @@ impl Filesystem for Volume {
         _: FileHandle,
         offset: u64,
         data: &[u8],
-        _: WriteFlags,
+        flags: WriteFlags,
         _: OpenFlags,
         _: Option<LockOwner>,
         reply: ReplyWrite,
@@ -370,6 +404,13 @@ impl Filesystem for Volume {
         let mut state = self.state();
         let Some(inode) = state.inodes.get_mut(&ino.0) else { return reply.error(Errno::ENOENT) };
         let start = usize::try_from(offset).unwrap();
+        // Nobody is told of what happens to pages that were written through a memory map.
+        let taken =
+            if flags.contains(WriteFlags::FUSE_WRITE_CACHE) { Ok(data.len()) } else { self.faults.take(data.len()) };
+        let data = match taken {
+            Ok(taken) => &data[..taken],
+            Err(error) => return reply.error(error),
+        };
         if inode.data.len() < start + data.len() {
             inode.data.resize(start + data.len(), 0);
         }
@@ -383,6 +424,10 @@ impl Filesystem for Volume {
     }
 
     fn fsync(&self, _: &Request, ino: INodeNo, _: FileHandle, _: bool, reply: ReplyEmpty) {
+        if let Err(error) = self.faults.refuse("sync") {
+            self.state().drop_unsynced(ino.0);
+            return reply.error(error);
+        }
         if let Some(inode) = self.state().inodes.get_mut(&ino.0) {
             inode.synced = inode.data.clone();
         }
@@ -390,6 +435,9 @@ impl Filesystem for Volume {
     }
 
     fn fsyncdir(&self, _: &Request, ino: INodeNo, _: FileHandle, _: bool, reply: ReplyEmpty) {
+        if let Err(error) = self.faults.refuse("sync names") {
+            return reply.error(error);
+        }
         self.state().sync_names(ino.0);
         reply.ok();
     }

@@ -1,7 +1,8 @@
 //! `kill -9` of the daemon while an application works on a real mount: nothing that was acknowledged is lost (promises P1 to P3). The
 //! same with a power cut, for what was synced: see `power`.
 //!
-//! `VAULTFS_KILLS` and `VAULTFS_CUTS` set how many, `VAULTFS_SEED` which; `scripts/killloop.sh` runs long loops.
+//! `VAULTFS_KILLS` and `VAULTFS_CUTS` set how many, `VAULTFS_SEED` which; `scripts/killloop.sh` runs long loops. A crash at every point
+//! that the program names is in `points`, a disk that fails in `failing`.
 #![allow(
     clippy::unwrap_used,
     clippy::print_stdout,
@@ -14,8 +15,12 @@
 #[allow(dead_code, reason = "each test binary uses its part of the harness")]
 mod support;
 
+mod day;
 mod disk;
 mod evidence;
+mod failing;
+mod faults;
+mod points;
 mod power;
 mod workload;
 

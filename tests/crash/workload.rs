@@ -288,7 +288,7 @@ impl Workload {
 }
 
 /// Closes a file and tells what `close` answered, which dropping would swallow.
-fn close(file: File) -> io::Result<()> {
+pub(crate) fn close(file: File) -> io::Result<()> {
     use std::os::fd::IntoRawFd;
     let fd = file.into_raw_fd();
     // SAFETY: the descriptor was just taken out of its owner and is used nowhere else.

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use cap_std::fs::{Dir, OpenOptions, OpenOptionsExt as _};
 
 use crate::provider::{ErrorKind, ProviderError, RemoteEntry, Result, Upload, UploadTarget};
-use crate::sys::disk;
+use crate::sys::{disk, failpoint};
 use crate::types::{ByteRange, ContentHash, ContentHasher, EntryName, RemoteId, Revision, Timestamp};
 
 use super::attributes::carry_over;
@@ -199,6 +199,7 @@ impl Temporary {
         let failed = |error| io_error(UPLOAD, name.as_str(), error);
         let before = Stat::of_file(&self.file).map_err(failed)?;
         rename_new(&self.folder, &self.name, folder, name.as_str()).map_err(failed)?;
+        failpoint::reach("local-file-made");
         let record = |index: &mut Index| -> rusqlite::Result<RemoteEntry> {
             Local::claim(index, parent, name)?;
             let row = index.insert(parent, name, &self.committed(before), None, Some(hash))?;
@@ -231,6 +232,7 @@ impl Temporary {
         } else {
             self.folder.rename(&self.name, &folder, name.as_str()).map_err(failed)?;
         }
+        failpoint::reach("local-file-replaced");
         row.stat = self.committed(before);
         row.minted = row.stat.ctime;
         row.hash = Some(hash);

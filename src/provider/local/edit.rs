@@ -6,6 +6,7 @@ use std::io;
 use cap_std::fs::Dir;
 
 use crate::provider::{ErrorKind, ProviderError, RemoteEntry, Result};
+use crate::sys::failpoint;
 use crate::types::{EntryName, NodeKind, RemoteId, Revision};
 
 use super::error::{index_error, io_error, not_found};
@@ -44,6 +45,7 @@ impl Local {
         self.with_folder(operation, &root, parent, |index, parent, folder| {
             let failed = |error| io_error(operation, name.as_str(), error);
             make(&folder).map_err(failed)?;
+            failpoint::reach("local-entry-made");
             let stat = stat_name(&folder, name)
                 .map_err(|error| effect_unknown(failed(error)))?
                 .ok_or_else(|| effect_unknown(not_found(operation, name)))?;
@@ -83,6 +85,7 @@ impl Local {
             } else {
                 rename_new(&folder, row.name.as_str(), &target, to_name.as_str()).map_err(failed)?;
             }
+            failpoint::reach("local-entry-moved");
             let moved = stat_name(&target, to_name).map_err(|error| effect_unknown(failed(error)))?;
             let record = |index: &mut Index| -> rusqlite::Result<RemoteEntry> {
                 Self::claim(index, parent, to_name)?;
@@ -113,6 +116,7 @@ impl Local {
                     folder.remove_file(located.name()).map_err(failed)?;
                 }
             }
+            failpoint::reach("local-entry-deleted");
             let recorded = index.batch(|index| index.remove(row));
             recorded.map_err(|error| effect_unknown(index_error(DELETE, error)))?;
             sync_dir(folder).map_err(|error| effect_unknown(failed(error)))
