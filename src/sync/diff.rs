@@ -106,6 +106,8 @@ pub fn same_place(rules: &NameRules, left: &Place, right: &Place) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use crate::types::{ContentHash, HashKind, NodeId, Revision};
 
@@ -135,6 +137,76 @@ mod tests {
         assert_eq!(compare(&staged(2, None), &version("a", 1, hash(1))), Sameness::Different);
         assert_eq!(compare(&staged(1, None), &version("a", 1, None)), Sameness::Different);
         assert_eq!(compare(&staged(1, hash(1)), &version("a", 1, hash(1))), Sameness::Same);
+    }
+
+    /// Real bytes, and what the trees know of them.
+    #[derive(Clone, Debug)]
+    struct Known {
+        bytes: Vec<u8>,
+        content: Content,
+    }
+
+    fn any_known() -> impl Strategy<Value = Known> {
+        let bytes = prop::collection::vec(0..2_u8, 0..3);
+        (bytes, any::<bool>(), 0..3_u8).prop_map(|(bytes, is_staged, knows)| {
+            let digest = ContentHash::of(HashKind::Dropbox, &bytes);
+            let (size, hash) = (bytes.len() as u64, (knows > 0).then_some(digest));
+            let content = if is_staged {
+                staged(size, hash)
+            } else {
+                // A revision is one content, which may have other revisions; its hash may be known in one tree and not in another.
+                version(&format!("{bytes:?}, {}", knows % 2), size, hash)
+            };
+            Known { bytes, content }
+        })
+    }
+
+    fn hash_of(content: &Content) -> Option<ContentHash> {
+        match content {
+            Content::Version { hash, .. } | Content::Staged { hash, .. } => *hash,
+            Content::Folder | Content::Symlink(_) => None,
+        }
+    }
+
+    fn revision_of(content: &Content) -> Option<&Revision> {
+        match content {
+            Content::Version { revision, .. } => Some(revision),
+            Content::Staged { .. } | Content::Folder | Content::Symlink(_) => None,
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn equal_is_said_of_equal_bytes_only_and_of_all_that_can_be_known(left in any_known(), right in any_known()) {
+            let said = compare(&left.content, &right.content);
+            prop_assert_eq!(said, compare(&right.content, &left.content), "whichever is asked about first");
+            let are_equal = left.bytes == right.bytes;
+            prop_assert!(said != Sameness::Same || are_equal);
+            let is_one_revision = revision_of(&left.content).is_some_and(|revision| revision_of(&right.content) == Some(revision));
+            let can_tell = is_one_revision || (hash_of(&left.content).is_some() && hash_of(&right.content).is_some());
+            if can_tell {
+                prop_assert_eq!(said, known(are_equal));
+            }
+            // The hash of staged bytes is asked for where it will tell, and nowhere else.
+            let helps = |one: &Known, other: &Known| {
+                matches!(one.content, Content::Staged { hash: None, .. })
+                    && matches!(other.content, Content::Version { hash: Some(_), .. })
+                    && one.bytes.len() == other.bytes.len()
+            };
+            prop_assert_eq!(said == Sameness::Unhashed, helps(&left, &right) || helps(&right, &left));
+        }
+
+        #[test]
+        fn bytes_folders_and_links_are_never_the_same(file in any_known(), target in "[ab]{1,2}", other in "[ab]{1,2}") {
+            let (link, other_link) = (Content::Symlink(target.clone()), Content::Symlink(other.clone()));
+            for content in [&Content::Folder, &link] {
+                prop_assert_eq!(compare(content, &file.content), Sameness::Different);
+                prop_assert_eq!(compare(&file.content, content), Sameness::Different);
+            }
+            prop_assert_eq!(compare(&Content::Folder, &link), Sameness::Different);
+            prop_assert_eq!(compare(&Content::Folder, &Content::Folder), Sameness::Same);
+            prop_assert_eq!(compare(&link, &other_link), known(target == other));
+        }
     }
 
     #[test]

@@ -286,6 +286,24 @@ mod tests {
         assert_eq!(SyncStatus::of_parts([Synced, Error, Offline]), Error);
     }
 
+    proptest::proptest! {
+        /// Whatever the order and the grouping of the parts: nothing bad is hidden, and nothing bad is made up.
+        #[test]
+        fn a_whole_of_wholes_is_the_whole_of_their_parts(
+            groups in proptest::collection::vec(proptest::collection::vec(0..SyncStatus::ALL.len(), 0..6), 0..6),
+        ) {
+            let groups: Vec<Vec<SyncStatus>> =
+                groups.into_iter().map(|group| group.into_iter().map(|index| SyncStatus::ALL[index]).collect()).collect();
+            let parts: Vec<SyncStatus> = groups.concat();
+            let whole = SyncStatus::of_parts(parts.iter().copied());
+            proptest::prop_assert_eq!(SyncStatus::of_parts(groups.into_iter().map(SyncStatus::of_parts)), whole);
+            proptest::prop_assert_eq!(SyncStatus::of_parts(parts.iter().rev().copied()), whole);
+            // Worst first.
+            let worst = [SyncStatus::Error, SyncStatus::Offline, SyncStatus::Syncing].into_iter().find(|bad| parts.contains(bad));
+            proptest::prop_assert_eq!(whole, worst.unwrap_or(SyncStatus::Synced));
+        }
+    }
+
     #[test]
     fn the_lists_of_optional_fields_are_complete() {
         let full = VaultfsSettings {

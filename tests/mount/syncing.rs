@@ -1,6 +1,7 @@
 //! Both directions between mount and provider, offline, and what may never happen: a missing disk that deletes.
 
 use std::fs;
+use std::os::unix::fs::FileExt;
 use std::time::{Duration, Instant};
 
 use crate::support::api::Counts;
@@ -82,6 +83,38 @@ fn both_sides_edited_keeps_both() {
 }
 
 #[test]
+fn a_handle_keeps_the_version_that_it_opened_and_writing_through_it_destroys_no_other() {
+    let device = Device::new("syncing");
+    let remote = device.path("remote");
+    let (there, old, new, newest) = (remote.join("take.wav"), vec![1; 200_000], vec![2; 300_000], vec![4; 100_000]);
+    fs::write(&there, &old).unwrap();
+    let shown = remote.to_str().unwrap();
+    device.ok(["vault", "add", "vault", "--provider", "local", "--path", shown, "--link-latency", "1"]);
+    let path = device.mount().join("take.wav");
+    assert!(fs::read(&path).unwrap() == old);
+
+    let before = fs::File::open(&path).unwrap();
+    fs::write(&there, &new).unwrap();
+    eventually("the other version", || fs::read(&path).unwrap() == new);
+    let mut found = vec![0; new.len()];
+    let length = before.read_at(&mut found, 0).unwrap();
+    assert!(found[..length] == old, "{length} bytes, not those of the version that was opened");
+
+    let writer = fs::File::options().write(true).open(&path).unwrap();
+    writer.write_all_at(&[3; 50], 0).unwrap();
+    fs::write(&there, &newest).unwrap();
+    device.ok(["sync", "now"]);
+    assert_eq!(fs::metadata(&path).unwrap().len(), 300_000, "it waits while somebody writes");
+    drop(writer);
+    let mine = [vec![3; 50], new[50..].to_vec()].concat();
+    eventually("both versions, on both sides", || {
+        let (here, there) = (tree(&device.mnt()), tree(&remote));
+        let copies: Vec<_> = here.iter().filter(|(name, _)| name.contains("(conflict ")).collect();
+        here == there && here["take.wav"] == newest && copies.len() == 1 && *copies[0].1 == mine
+    });
+}
+
+#[test]
 fn a_missing_disk_deletes_nothing() {
     let device = Device::new("syncing");
     let remote = device.path("remote");
@@ -143,7 +176,7 @@ fn what_was_rewritten_without_a_change_is_not_sent_and_one_changed_byte_is() {
     // One other byte with the old size and time: here, and at the provider.
     let write = |path: &std::path::Path, at: u64| {
         let file = fs::OpenOptions::new().write(true).open(path).unwrap();
-        std::os::unix::fs::FileExt::write_all_at(&file, b"y", at).unwrap();
+        file.write_all_at(b"y", at).unwrap();
         file.set_modified(saved).unwrap();
     };
     write(&file, 50_000);

@@ -3,6 +3,7 @@
 mod bounds;
 mod ports_are_told;
 mod promises;
+mod refused;
 
 use std::ffi::OsStr;
 use std::fs::File;
@@ -155,10 +156,15 @@ pub(super) struct World {
 
 impl World {
     pub(super) fn new() -> Self {
+        Self::with(NameRules::EXACT, true)
+    }
+
+    /// Of a provider with these rules of names, and with symbolic links or without.
+    fn with(names: NameRules, symlinks: bool) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let path = |name: &str| folder.path().join(name);
         let (vault, clock) = (VaultId(uuid::Uuid::from_u128(7)), Arc::new(StandingClock::default()));
-        let (catalog, _) = Catalog::open(&path("state"), vault, NameRules::EXACT, clock.clone()).unwrap();
+        let (catalog, _) = Catalog::open(&path("state"), vault, names, clock.clone()).unwrap();
         let dirs = ContentDirs { blocks: path("blocks"), staging: path("staging"), history: path("history") };
         let budget = Budget { cache_bytes: 64 << 20, ..Budget::UNBOUNDED };
         let content = Arc::new(ContentStore::open(dirs, vault, budget, clock.clone()).unwrap());
@@ -178,8 +184,8 @@ impl World {
             policy: recorder.clone(),
             words: recorder.clone(),
             layout: LayoutKind::Plain.layout(),
-            names: NameRules::EXACT,
-            symlinks: true,
+            names,
+            symlinks,
             clock: clock.clone(),
         }));
         vfs.set_notices(recorder.clone());
