@@ -27,6 +27,8 @@ mod order;
 mod places;
 mod steps;
 mod table;
+#[cfg(test)]
+mod table_tests;
 mod view;
 
 use cells::Cells;
