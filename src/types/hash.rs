@@ -146,12 +146,20 @@ mod tests {
         Sha256::digest(&digests).into()
     }
 
+    /// Of Dropbox's own hasher (github.com/dropbox/dropbox-api-content-hasher).
     #[test]
-    fn dropbox_hash_of_nothing_is_sha256_of_nothing() {
-        assert_eq!(
-            ContentHash::of(HashKind::Dropbox, b"").to_hex(),
-            "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
-        );
+    fn dropbox_hashes_are_those_of_the_service() {
+        let pattern = |length: usize| -> Vec<u8> { (0..length).map(|at| u8::try_from(at % 251).unwrap()).collect() };
+        for (bytes, hash) in [
+            (Vec::new(), "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"),
+            (b"Hello Dropbox!".to_vec(), "16dff8700700b9aa627e24bbf832940c084b41ade5c5d6fe5417963a547ed9c2"),
+            (pattern(4_194_304), "b9654428408015906b44a00935b70af33830aa344b780b0eabd535a133150d04"),
+            (pattern(4_194_305), "4a6cc0a344febaa07772e7c974834b2fb1d24594d4ba15f27c97a54699709f44"),
+            (pattern(10_000_000), "adcedd7b0933aef0bdf54a73c43b77526b6ff90b1a303d2cd235f44161b65177"),
+            (vec![0; 4_194_304], "c7e946d101855255d919ef0c70718633adf77d3dfb3adeeecf5d0cb4e951be58"),
+        ] {
+            assert_eq!(ContentHash::of(HashKind::Dropbox, &bytes).to_hex(), hash, "{} bytes", bytes.len());
+        }
     }
 
     #[test]

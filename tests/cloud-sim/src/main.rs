@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use cloud_sim::dropbox::{Consent, DropboxSim, Options};
+use tokio::signal::unix::{SignalKind, signal};
 
 /// Simulates a cloud storage service on a local port.
 #[derive(Parser)]
@@ -26,10 +27,10 @@ struct Dropbox {
     /// Where to listen; port 0 takes a free one
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:0")]
     listen: SocketAddr,
-    /// Serve HTTPS; the authority to trust is written to ca.pem in the data folder
-    #[arg(long, requires = "data")]
+    /// Serve HTTPS; the authority to trust is written to ca.pem in the data folder, and its place told
+    #[arg(long)]
     tls: bool,
-    /// Folder for contents and ca.pem
+    /// Folder for contents and ca.pem; without it one that is there for as long as the program runs
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
     /// An access token with every scope
@@ -52,20 +53,22 @@ async fn main() -> ExitCode {
     match run(options).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            say(&format!("error: {error}"));
+            complain(&error.to_string());
             ExitCode::FAILURE
         }
     }
 }
 
 async fn run(arguments: Dropbox) -> Result<(), Box<dyn std::error::Error>> {
-    if let Some(data) = &arguments.data {
-        std::fs::create_dir_all(data)?;
-    }
+    // Before anything is told: whoever starts this may end it at once.
+    let mut terminated = signal(SignalKind::terminate())?;
+    let own = tempfile::Builder::new().prefix("cloud-sim-").tempdir()?;
+    let data = arguments.data.unwrap_or_else(|| own.path().to_path_buf());
+    std::fs::create_dir_all(&data)?;
     let options = Options {
         listen: arguments.listen,
         tls: arguments.tls,
-        data: arguments.data.clone(),
+        data: Some(data.clone()),
         token: arguments.token,
         seed: arguments.seed,
     };
@@ -76,15 +79,31 @@ async fn run(arguments: Dropbox) -> Result<(), Box<dyn std::error::Error>> {
     if let Some(faults) = &arguments.faults {
         sim.faults().add_spec(faults)?;
     }
-    if let (Some(certificate), Some(data)) = (sim.certificate(), &arguments.data) {
-        std::fs::write(data.join("ca.pem"), certificate)?;
-    }
+    let authority = match sim.certificate() {
+        Some(certificate) => {
+            let path = data.join("ca.pem");
+            std::fs::write(&path, certificate)?;
+            Some(path)
+        }
+        None => None,
+    };
     say(&format!("listening on {}", sim.base_url()));
-    tokio::signal::ctrl_c().await?;
+    if let Some(authority) = authority {
+        say(&format!("trust {}", authority.display()));
+    }
+    tokio::select! {
+        interrupted = tokio::signal::ctrl_c() => interrupted?,
+        _ = terminated.recv() => {}
+    }
     Ok(())
 }
 
-#[expect(clippy::print_stdout, reason = "the program's one line of output")]
+#[expect(clippy::print_stdout, reason = "what whoever started it waits for")]
 fn say(text: &str) {
     println!("{text}");
+}
+
+#[expect(clippy::print_stderr, reason = "why it did not start")]
+fn complain(error: &str) {
+    eprintln!("error: {error}");
 }

@@ -6,6 +6,7 @@ mod contents;
 mod control;
 mod faults;
 mod listing;
+mod program;
 mod relocating;
 mod sessions;
 mod sharing;
