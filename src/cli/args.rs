@@ -232,7 +232,7 @@ pub struct StatusArgs {
     #[arg(long, value_name = "NAME")]
     pub vault: Option<String>,
     /// One word: idle, syncing, paused, offline, conflict, auth-required or error; of a PATH: synced, syncing, pending, held, filtered,
-    /// local-only, conflict or error
+    /// local-only, unreadable, conflict or error
     #[arg(long)]
     pub short: bool,
 }

@@ -10,6 +10,7 @@ mod context;
 pub mod error;
 mod lines;
 pub mod output;
+mod scheme;
 mod target;
 
 use std::process::ExitCode;

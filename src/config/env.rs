@@ -17,6 +17,8 @@ pub const XDG_CONFIG_HOME: &str = "XDG_CONFIG_HOME";
 pub const XDG_STATE_HOME: &str = "XDG_STATE_HOME";
 /// Base of caches.
 pub const XDG_CACHE_HOME: &str = "XDG_CACHE_HOME";
+/// Base of what the desktop knows of programs.
+pub const XDG_DATA_HOME: &str = "XDG_DATA_HOME";
 /// Base of sockets.
 pub const XDG_RUNTIME_DIR: &str = "XDG_RUNTIME_DIR";
 /// Folder of settings.
@@ -57,6 +59,10 @@ pub const VARIABLES: &[Variable] = &[
     Variable { name: XDG_CONFIG_HOME, meaning: "base of the settings folder; default ~/.config" },
     Variable { name: XDG_STATE_HOME, meaning: "base of the state folder (precious); default ~/.local/state" },
     Variable { name: XDG_CACHE_HOME, meaning: "base of the cache folder (may be deleted); default ~/.cache" },
+    Variable {
+        name: XDG_DATA_HOME,
+        meaning: "base of the desktop's folder of programs, for `connect --redirect scheme`; default ~/.local/share",
+    },
     Variable {
         name: XDG_RUNTIME_DIR,
         meaning: "base of the socket's folder; default /run/user/UID, else a folder in TMPDIR",

@@ -34,7 +34,7 @@ pub enum CloudArg {
 pub enum RedirectArg {
     /// To a port of 127.0.0.1
     Loopback,
-    /// By the address scheme com.krondor.muze, where it is registered for vaultfs
+    /// By the address scheme com.krondor.muze, which is registered with the desktop for vaultfs if it is not yet
     Scheme,
 }
 

@@ -6,6 +6,7 @@ use crate::cli::args::{CloudArg, ConnectArgs, RedirectArg};
 use crate::cli::browser;
 use crate::cli::context::Context;
 use crate::cli::error::{CliError, Result};
+use crate::cli::scheme;
 use crate::control::client::Client;
 use crate::control::protocol::{
     AccountInfo, BeginSignIn, Changed, ErrorCode, LONGEST_HOLD, Problem, SignInAttempt, SignInBegun, SignInCode,
@@ -28,6 +29,9 @@ pub(super) async fn run(context: &Context, arguments: ConnectArgs) -> Result {
     if way != SignInWay::Code && !browser::is_possible(&context.environment) {
         context.output.note("no browser can be shown here: signing in by code, as with --no-browser");
         way = SignInWay::Code;
+    }
+    if way == SignInWay::Scheme {
+        scheme::register(context)?;
     }
     let provider = match arguments.provider {
         CloudArg::Dropbox => "dropbox",
