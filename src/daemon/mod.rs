@@ -32,6 +32,7 @@ mod syncing;
 pub mod tasks;
 #[cfg(test)]
 mod test_world;
+mod unreadable;
 mod vault;
 mod vault_set;
 

@@ -5,6 +5,7 @@ use std::sync::{Arc, OnceLock, Weak};
 
 use async_trait::async_trait;
 
+use super::unreadable::Refusals;
 use super::vault::OpenVault;
 use crate::catalog::Version;
 use crate::content::{FetchDone, FetchError, FetchRequest, Urgency};
@@ -91,6 +92,7 @@ impl Frozen for FrozenTree<'_> {
 #[derive(Clone, Default)]
 pub(super) struct EngineLink {
     ends: Arc<OnceLock<(Weak<Engine>, Weak<VaultFs>)>>,
+    refusals: Arc<Refusals>,
 }
 
 impl EngineLink {
@@ -99,6 +101,11 @@ impl EngineLink {
         if self.ends.set((Arc::downgrade(engine), Arc::downgrade(vfs))).is_err() {
             tracing::error!("an engine was connected twice");
         }
+    }
+
+    /// What the provider does not give.
+    pub(super) fn refusals(&self) -> Arc<Refusals> {
+        Arc::clone(&self.refusals)
     }
 
     fn engine(&self) -> Option<Arc<Engine>> {
@@ -168,6 +175,10 @@ impl FetchEvents for EngineLink {
         if let Some(engine) = self.engine() {
             engine.hint();
         }
+    }
+
+    fn refused(&self, version: &Version, error: &ProviderError) {
+        self.refusals.note(version, error);
     }
 
     fn unreachable(&self) {

@@ -22,6 +22,7 @@ use super::pins::Pins;
 use super::plugs::{EngineLink, VaultLink};
 use super::syncing::Trouble;
 use super::tasks::Tasks;
+use super::unreadable::Refusals;
 use super::{problems, providers, settings};
 use crate::accounts::{self, AccountTokens};
 use crate::catalog::{Catalog, Opened};
@@ -90,6 +91,7 @@ pub(super) struct OpenVault {
     pub(super) fetcher: BlockFetcher,
     pub(super) engine: Arc<Engine>,
     pub(super) pins: Arc<Pins>,
+    pub(super) refusals: Arc<Refusals>,
     pub(super) selection: Arc<LiveSelection>,
     /// Where damaged things are put.
     quarantine: PathBuf,
@@ -201,6 +203,7 @@ impl OpenVault {
             fetcher,
             engine,
             pins: Arc::new(pins),
+            refusals: link.refusals(),
             selection,
             quarantine,
             vfs,

@@ -41,7 +41,7 @@ pub use store::{BlockStore, CachedBlocks};
 
 use crate::catalog::Version;
 use crate::content::{FetchDone, FetchError, FetchRequest, Urgency};
-use crate::provider::{Bandwidth, Provider};
+use crate::provider::{Bandwidth, Provider, ProviderError};
 use crate::telemetry::metrics;
 use crate::types::{BLOCK_BYTES, BlockRun, ByteRange};
 
@@ -100,6 +100,8 @@ pub trait FetchEvents: Send + Sync + 'static {
     fn revision_gone(&self, version: &Version);
     /// The bytes of this version did not match its hash and were dropped: what the kernel has cached of it is suspect too.
     fn corrupt(&self, version: &Version);
+    /// The provider does not give the bytes of this version to this user, now or later.
+    fn refused(&self, version: &Version, error: &ProviderError);
     /// The provider could not be reached.
     fn unreachable(&self);
 }

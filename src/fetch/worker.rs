@@ -229,6 +229,11 @@ fn judge(shared: &Shared, started: &Started, guard: SlotGuard, error: &ProviderE
             Attempt::Failed(guard, FetchError::Gone)
         }
         ErrorKind::AuthRequired => Attempt::Failed(guard, FetchError::AuthRequired),
+        ErrorKind::Forbidden | ErrorKind::Unsupported => {
+            tracing::info!(%error, "the provider does not give the bytes of a file");
+            shared.events.refused(version, error);
+            Attempt::Failed(guard, FetchError::Failed(error.to_string()))
+        }
         ErrorKind::RootMissing
         | ErrorKind::Exists
         | ErrorKind::RevisionMismatch
@@ -236,8 +241,6 @@ fn judge(shared: &Shared, started: &Started, guard: SlotGuard, error: &ProviderE
         | ErrorKind::CursorReset
         | ErrorKind::NoSpace
         | ErrorKind::Refused
-        | ErrorKind::Forbidden
-        | ErrorKind::Unsupported
         | ErrorKind::Invalid
         | ErrorKind::Protocol => {
             let range: ByteRange = started.run.bytes(version.size);

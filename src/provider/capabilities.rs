@@ -31,7 +31,7 @@ pub struct Capabilities {
     /// How changes are learned.
     pub change_feed: ChangeFeed,
     /// The algorithm of [`super::EntryBody::File::hash`]; `None`: the provider has no content hash and vaultfs compares
-    /// by revision.
+    /// by revision. Where there is one, a file without it is a document of the provider's own, which has no bytes.
     pub content_hash: Option<HashKind>,
     /// How names compare and which are refused.
     pub names: NameRules,

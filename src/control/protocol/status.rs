@@ -334,6 +334,8 @@ pub enum FileState {
     LocalOnly,
     /// Left out by the user's filter: what is here stays here.
     Filtered,
+    /// The provider has it and does not give its bytes: a document of its own, or blocked.
+    Unreadable,
     /// Changed and waiting for its turn.
     Pending,
     /// On its way now.
@@ -353,6 +355,7 @@ impl FileState {
             Self::Synced => "synced",
             Self::LocalOnly => "local-only",
             Self::Filtered => "filtered",
+            Self::Unreadable => "unreadable",
             Self::Pending => "pending",
             Self::Syncing => "syncing",
             Self::Held => "held",

@@ -15,7 +15,7 @@ impl States {
     /// Of an entry that the mount shows.
     pub(super) fn of(&self, vault: &OpenVault, row: &LocalRow) -> Result<FileState, Problem> {
         let standing = vault.engine.standing(row, &self.0).map_err(|error| problems::of(ErrorCode::Io, &error))?;
-        Ok(words::file_state(standing))
+        Ok(vault.as_readable(words::file_state(standing), row))
     }
 
     /// Of an entry that only the provider has: it is about to come, unless it is left out.
@@ -40,7 +40,15 @@ impl OpenVault {
     /// How one entry of the mount stands.
     pub(in crate::daemon) fn state_of(&self, node: NodeId) -> Result<FileState, Problem> {
         let standing = self.engine.standing_of(node).map_err(|error| problems::of(ErrorCode::Io, &error))?;
-        Ok(words::file_state(standing))
+        let state = words::file_state(standing);
+        let row =
+            self.catalog.read(|view| view.local(node)).map_err(|error| problems::catalog(&self.name(), &error))?;
+        Ok(row.map_or(state, |row| self.as_readable(state, &row)))
+    }
+
+    /// What is the same on both sides may still be nothing that can be read here.
+    fn as_readable(&self, state: FileState, row: &LocalRow) -> FileState {
+        if state == FileState::Synced && self.is_unreadable(row) { FileState::Unreadable } else { state }
     }
 
     /// How the vault stands.

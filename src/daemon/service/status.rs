@@ -83,6 +83,7 @@ impl OpenVault {
         let state = words::vault_state(status.state, &problems);
         problems.extend(self.vault_problem(&status));
         problems.extend(self.put_aside());
+        problems.extend(self.unreadable_problem());
         Ok(VaultStatus {
             vault_id: self.id.to_string(),
             state,
@@ -167,6 +168,7 @@ impl OpenVault {
                     Problem::new(ErrorCode::Io, format!("{action} failed")).cause(cause).hint("see `vaultfs queue`")
                 })
             }
+            FileState::Unreadable => self.unreadable_file(&path, row),
             FileState::Synced
             | FileState::LocalOnly
             | FileState::Filtered
@@ -192,7 +194,7 @@ impl OpenVault {
             state,
             // Whatever the mount shows of this machine's own is on this disk; what it shows of the provider's is there.
             safe_here: hydrated >= size,
-            safe_in_cloud: matches!(state, FileState::Synced | FileState::Conflict),
+            safe_in_cloud: matches!(state, FileState::Synced | FileState::Unreadable | FileState::Conflict),
             presence: Presence::of(hydrated, size),
             size,
             hydrated_bytes: hydrated,

@@ -321,6 +321,7 @@ impl CachedBlocks for MemoryFile {
 pub(super) struct Hints {
     pub(super) gone: AtomicUsize,
     pub(super) corrupt: AtomicUsize,
+    pub(super) refused: AtomicUsize,
     pub(super) unreachable: AtomicUsize,
 }
 
@@ -330,6 +331,9 @@ impl FetchEvents for Hints {
     }
     fn corrupt(&self, _: &Version) {
         self.corrupt.fetch_add(1, Ordering::SeqCst);
+    }
+    fn refused(&self, _: &Version, _: &ProviderError) {
+        self.refused.fetch_add(1, Ordering::SeqCst);
     }
     fn unreachable(&self) {
         self.unreachable.fetch_add(1, Ordering::SeqCst);
