@@ -134,7 +134,7 @@ impl Vault {
 /// Where a vault lies in Dropbox.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct DropboxConfig {
-    /// Folder, `/Apps/Muze/MyVault`; empty for the whole Dropbox.
+    /// Folder from the owner's home, `/Apps/Muze/MyVault`; empty for the whole Dropbox. Elsewhere: `ns:2470000001/Cases`.
     pub folder_path: String,
 }
 

@@ -332,10 +332,18 @@ pub(super) fn key(name: &str) -> NameKey {
 
 fn check_configs(dropbox: Option<&DropboxConfig>, icloud: Option<&IcloudConfig>) -> Result<(), RegistryError> {
     if let Some(DropboxConfig { folder_path }) = dropbox {
-        let well_formed = folder_path.is_empty()
-            || folder_path
-                .strip_prefix('/')
-                .is_some_and(|path| path.split('/').all(|name| EntryName::new(name).is_ok()));
+        // What is not in the owner's home names its namespace first.
+        let (namespace, path) = match folder_path.strip_prefix("ns:") {
+            Some(rest) => rest.split_at(rest.find('/').unwrap_or(rest.len())),
+            None => ("0", folder_path.as_str()),
+        };
+        let letter = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '-' | '_');
+        let well_formed = (path.is_empty()
+            || path.strip_prefix('/').is_some_and(|path| {
+                path.split('/').all(|name| !matches!(name, "" | "." | "..") && !name.contains('\0'))
+            }))
+            && !namespace.is_empty()
+            && namespace.chars().all(letter);
         if !well_formed {
             return Err(RegistryError::ConfigRefused {
                 field: "dropbox_config.folder_path",

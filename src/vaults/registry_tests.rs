@@ -198,10 +198,12 @@ fn folders_and_locations_are_checked() {
     assert!(matches!(add(&mut registry, ProviderKind::Local, "/vaults//A/"), Err(RegistryError::RootTaken { .. })));
     assert!(matches!(add(&mut registry, ProviderKind::Local, "relative"), Err(RegistryError::RootRefused(_))));
     let a = id(&registry, "A");
-    for bad in ["Apps", "/", "/a/../b", "/a//b", "/a/"] {
+    for bad in ["Apps", "/", "/a/../b", "/a//b", "/a/", "ns:", "ns:/a", "ns:1 2/a", "ns:1/a/../b"] {
         let config = Some(DropboxConfig { folder_path: bad.into() });
         assert!(matches!(registry.update_location(a, config, None), Err(RegistryError::ConfigRefused { .. })), "{bad}");
     }
+    let config = Some(DropboxConfig { folder_path: "ns:2470000001/Cases".into() });
+    registry.update_location(a, config, None).unwrap();
     let config = Some(IcloudConfig { container_id: "not an id".into() });
     assert!(matches!(registry.update_location(a, None, config), Err(RegistryError::ConfigRefused { .. })));
     assert_eq!(add(&mut registry, ProviderKind::Local, "/vaults/B/.").unwrap(), "/vaults/B");

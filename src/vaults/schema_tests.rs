@@ -39,8 +39,9 @@ fn problems(schema: &Value, rule: &Map<String, Value>, value: &Value, place: &st
             },
             "pattern" => match argument.as_str().unwrap() {
                 "^1\\." => text.starts_with("1."),
-                "^(/[^/]+)*$" => {
-                    text.is_empty() || (text.starts_with('/') && !text.ends_with('/') && !text.contains("//"))
+                "^(ns:[0-9A-Za-z_-]+)?(/[^/]+)*$" => {
+                    let path = text.strip_prefix("ns:").map_or(text, |rest| rest.trim_start_matches(|c| c != '/'));
+                    path.is_empty() || (path.starts_with('/') && !path.ends_with('/') && !path.contains("//"))
                 }
                 "^[A-Za-z0-9._~-]*$" => {
                     text.chars().all(|letter| letter.is_ascii_alphanumeric() || "._~-".contains(letter))

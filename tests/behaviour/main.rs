@@ -13,6 +13,7 @@ mod delete;
 mod direct;
 mod dropbox_batches;
 mod dropbox_calls;
+mod dropbox_long_names;
 mod dropbox_matrix;
 mod dropbox_ways;
 mod dropbox_world;

@@ -7,7 +7,7 @@ use crate::control::protocol::{CloudFolder, ErrorCode, FolderList, FolderQuery, 
 use crate::control::service::Reply;
 use crate::daemon::blocking::blocking;
 use crate::daemon::{Daemon, problems};
-use crate::provider::dropbox::DropboxClient;
+use crate::provider::dropbox::{DropboxClient, FolderAddress};
 use crate::provider::{ErrorKind, ProviderError};
 use crate::vaults::{DropboxConfig, NewVault, ProviderKind};
 
@@ -39,30 +39,23 @@ impl Daemon {
             Problem::new(ErrorCode::InvalidRequest, "it is not said in which folder of Dropbox the vault lies")
                 .hint("name it with --folder; --folder / is the whole Dropbox")
         })?;
-        let folder = match folder.trim_matches('/') {
-            "" => String::new(),
-            folder => format!("/{folder}"),
-        };
         let (account, client) = self.dropbox_of(account).await?;
+        let folder = client.address(&folder).await.map_err(|error| named(&error))?;
         let id = account.id.to_string();
         let is_there = |vault: &&crate::vaults::Vault| {
             let config = vault.dropbox_config.as_ref();
             vault.vaultfs.account.as_deref() == Some(id.as_str())
-                && config.is_some_and(|config| config.folder_path.to_lowercase() == folder.to_lowercase())
+                && config.is_some_and(|config| {
+                    config.folder_path.parse::<FolderAddress>().is_ok_and(|other| other.is_same(&folder))
+                })
         };
         if let Some(other) = self.load_registry().await?.list().iter().find(is_there) {
             let what = format!("this folder of Dropbox is vault {} already", other.name);
             return Err(Problem::new(ErrorCode::VaultExists, what).hint("mount that vault, or choose another folder"));
         }
-        match client.folders(&folder).await {
-            Ok(_) => {}
-            Err(error) if error.kind == ErrorKind::NotFound => {
-                client.create_folder(&folder).await.map_err(|error| named(&error))?;
-            }
-            Err(error) => return Err(named(&error)),
-        }
+        client.ensure_folder(&folder).await.map_err(|error| named(&error))?;
         new.vaultfs.account = Some(id);
-        new.dropbox_config = Some(DropboxConfig { folder_path: folder });
+        new.dropbox_config = Some(DropboxConfig { folder_path: folder.to_string() });
         Ok(())
     }
 

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::place::normal_folder;
+use super::address::FolderAddress;
 use crate::provider::Result;
 
 /// What the service takes in one upload.
@@ -14,8 +14,8 @@ pub const PART_UNIT_BYTES: u64 = 4 * 1024 * 1024;
 /// One vault in one account's Dropbox.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct DropboxConfig {
-    /// The vault's folder as people write it: `/Apps/Muze/MyVault`; empty for the whole Dropbox.
-    pub folder: String,
+    /// The vault's folder.
+    pub folder: FolderAddress,
     /// The database file that remembers folders; beside the catalog, safe to delete.
     pub index: PathBuf,
     /// Files below this size are uploaded in one call, larger ones in a session. At most [`SINGLE_CALL_BYTES`].
@@ -33,10 +33,10 @@ pub struct DropboxConfig {
 }
 
 impl DropboxConfig {
-    /// The usual setup of a vault at `folder`.
+    /// The usual setup of a vault at `folder`, as it is written: `/Apps/Muze/MyVault`; empty for the whole Dropbox.
     pub fn new(folder: &str, index: PathBuf) -> Result<Self> {
         Ok(Self {
-            folder: normal_folder(folder)?,
+            folder: folder.parse()?,
             index,
             single_call_bytes: SINGLE_CALL_BYTES,
             part_bytes: 2 * PART_UNIT_BYTES,

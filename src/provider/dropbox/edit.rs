@@ -6,6 +6,7 @@ use super::api::{Call, CallError};
 use super::lookup::{Found, not_found};
 use super::names;
 use super::place::{child_of, folder_entry, parent_of, revision_of, unshowable};
+use super::shown::shown;
 use super::state::Shared;
 use super::wire::{
     Changed, ContinueFrom, CreateFolder, Delete, FolderMetadata, ListFolder, Listing, Metadata, Relocate,
@@ -70,7 +71,10 @@ impl Shared {
             }
             break (found, folder?);
         };
-        let (from, to) = (found.path().to_owned(), child_of(&folder.path, to_name));
+        // What is shown shortened keeps its name when it only moves.
+        let keeps_name = shown(found.name()).is_some_and(|name| name == *to_name);
+        let kept = if keeps_name { found.name() } else { to_name.as_str() };
+        let (from, to) = (found.path().to_owned(), child_of(&folder.path, kept));
         if folder.path == from || folder.path.strip_prefix(&from).is_some_and(|rest| rest.starts_with('/')) {
             return Err(ProviderError::new(
                 ErrorKind::Invalid,
@@ -78,7 +82,7 @@ impl Shared {
                 format!("{to_name}: a folder cannot go into itself"),
             ));
         }
-        if parent_of(&from) == folder.path && found.name() == to_name.as_str() {
+        if parent_of(&from) == folder.path && keeps_name {
             return self.entry(MOVE, found, folder.id);
         }
         let call = Call::write(MOVE, to_name.as_str());

@@ -13,10 +13,11 @@ use super::fold::{AboutRoot, Gone, Present, Run};
 use super::index::FolderChanges;
 use super::listing::{Listing, tell};
 use super::place::{Root, parent_of};
+use super::shown::shown;
 use super::state::Shared;
 use super::wire::{ContinueFrom, ListFolder, Listing as Page, Longpoll, LongpollAnswer};
 use crate::provider::{Change, ChangePage, Cursor, ErrorKind, ProviderError, Result};
-use crate::types::{EntryName, RemoteId};
+use crate::types::RemoteId;
 
 const CHANGES: &str = "list changes";
 const WAIT: &str = "wait for changes";
@@ -39,7 +40,7 @@ impl Shared {
         let mut listing = self.listing.lock().await;
         let Some(cursor) = cursor else {
             let root = self.find_root().await?;
-            let call = Call::read(CHANGES, &self.config.folder);
+            let call = Call::read(CHANGES, &self.config.folder.path);
             let argument = ListFolder { path: &root.path, recursive: true, limit: Some(PAGE_ENTRIES) };
             let page = self.api.rpc("files/list_folder", &call, &argument).await;
             let page = page.map_err(|error| self.of_listing(error, &call))?;
@@ -155,7 +156,7 @@ impl Shared {
         let mut changes = Vec::with_capacity(gone.len() + present.len());
         for one in &gone {
             let parents = self.parents_of_gone(root, one, since, arrived.get(one.parent()).copied())?;
-            if let Ok(name) = EntryName::new(one.name.clone()) {
+            if let Some(name) = shown(&one.name) {
                 changes.extend(parents.into_iter().map(|parent| Change::RemovedAt { parent, name: name.clone() }));
             }
         }

@@ -5,9 +5,10 @@ use std::collections::HashMap;
 
 use super::fold::{AboutRoot, Present};
 use super::place::{Root, file_entry, folder_entry, parent_of};
+use super::shown::shown;
 use super::wire::Metadata;
 use crate::provider::{Change, Cursor};
-use crate::types::{EntryName, RemoteId};
+use crate::types::RemoteId;
 
 /// A listing that is under way.
 pub(super) struct Listing {
@@ -52,7 +53,7 @@ impl Listing {
                     } else if root.holds(&path) {
                         self.forget_below(&path);
                         let parent = self.folder_at(root, parent_of(&path));
-                        if let (Some(parent), Ok(name)) = (parent, EntryName::new(gone.name)) {
+                        if let (Some(parent), Some(name)) = (parent, shown(&gone.name)) {
                             told.push(Change::RemovedAt { parent, name });
                         }
                     }
@@ -158,6 +159,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::types::EntryName;
 
     fn root() -> Root {
         Root { id: RemoteId("id:root".into()), path: String::new(), name: EntryName::new("v").unwrap() }

@@ -9,8 +9,9 @@ use tokio::time::Instant;
 
 use super::api::Call;
 use super::place::{Root, as_path, child_of, file_entry, folder_entry, parent_of, unshowable};
+use super::shown::{may_be_shortened, shown};
 use super::state::Shared;
-use super::wire::{FileMetadata, GetMetadata, Metadata};
+use super::wire::{ContinueFrom, FileMetadata, FolderMetadata, GetMetadata, ListFolder, Listing, Metadata};
 use crate::provider::{ErrorKind, ProviderError, RemoteEntry, Result};
 use crate::types::{EntryName, RemoteId};
 
@@ -72,10 +73,13 @@ impl Shared {
     /// The vault's folder as it is now.
     pub(super) async fn find_root(&self) -> Result<Arc<Root>> {
         let folder = &self.config.folder;
-        if folder.is_empty() {
-            // The whole Dropbox has no metadata; another account's, or another team space, has another number.
-            let account = self.api.account().await?;
-            let id = RemoteId(format!("ns:{}", account.root.root_namespace_id));
+        if folder.is_whole() {
+            // A whole namespace has no metadata; another account's home has another number.
+            let namespace = match &folder.namespace {
+                Some(namespace) => namespace.clone(),
+                None => self.api.account().await?.root.home_namespace_id.clone(),
+            };
+            let id = RemoteId(format!("ns:{namespace}"));
             return Ok(self.set_root(Root { id, path: String::new(), name: root_name(WHOLE)? }));
         }
         let missing = |what: &str| {
@@ -83,7 +87,7 @@ impl Shared {
                 format!("the vault's folder {folder} {what} in Dropbox. Nothing is deleted here; put it back there");
             ProviderError::new(ErrorKind::RootMissing, FIND_ROOT, text)
         };
-        match self.metadata(FIND_ROOT, folder).await? {
+        match self.metadata(FIND_ROOT, &folder.path).await? {
             Some(Metadata::Folder(found)) => {
                 let Some(path) = found.path_lower else { return Err(missing("is not mounted")) };
                 Ok(self.set_root(Root { id: RemoteId(found.id), path, name: root_name(&found.name)? }))
@@ -222,7 +226,7 @@ impl Shared {
         match found {
             Found::File { file, .. } => file_entry(&file, parent).ok_or_else(|| unshowable(operation, &file.name)),
             Found::Folder { name, id, path } => {
-                let folder = super::wire::FolderMetadata { name, id: id.0, path_lower: Some(path) };
+                let folder = FolderMetadata { name, id: id.0, path_lower: Some(path) };
                 folder_entry(&folder, parent).ok_or_else(|| unshowable(operation, &folder.name))
             }
         }
@@ -268,6 +272,11 @@ impl Shared {
                     return self.entry(FIND, found, folder.id).map(Some);
                 }
                 Some(_) => self.disbelieve(),
+                None if may_be_shortened(name)
+                    && let Some(found) = self.behind(&root, &folder, name).await? =>
+                {
+                    return self.entry(FIND, found, folder.id).map(Some);
+                }
                 // Nothing there: the folder itself may have moved since its path was asked for.
                 None if self.believed(parent).is_none() || parent == &root.id => return Ok(None),
                 None => {
@@ -283,11 +292,44 @@ impl Shared {
     }
 }
 
+impl Shared {
+    /// The entry of a folder whose name is too long to be shown and is shown as this one.
+    async fn behind(&self, root: &Root, folder: &Folder, name: &EntryName) -> Result<Option<Found>> {
+        let call = Call::read(FIND, name.as_str());
+        let argument = ListFolder { path: &folder.path, recursive: false, limit: None };
+        let page = self.api.rpc("files/list_folder", &call, &argument).await;
+        let mut page: Listing = match page {
+            Ok(page) => page,
+            Err(error) if error.has("not_found") || error.has("not_folder") => return Ok(None),
+            Err(error) => return Err(error.into_error(&call)),
+        };
+        let key = super::names::RULES.key(name);
+        loop {
+            let is_it = |told: &str| shown(told).is_some_and(|shown| super::names::RULES.key(&shown) == key);
+            let path = page.entries.iter().find_map(|entry| match entry {
+                Metadata::File(FileMetadata { name, path_lower, .. })
+                | Metadata::Folder(FolderMetadata { name, path_lower, .. }) => {
+                    path_lower.as_deref().filter(|_| is_it(name))
+                }
+                Metadata::Deleted(_) | Metadata::Unknown => None,
+            });
+            if let Some(path) = path {
+                return self.found(FIND, root, path).await;
+            }
+            if !page.has_more {
+                return Ok(None);
+            }
+            let next = self.api.rpc("files/list_folder/continue", &call, &ContinueFrom { cursor: &page.cursor }).await;
+            page = next.map_err(|error| error.into_error(&call))?;
+        }
+    }
+}
+
 /// It is there, and its folder is never where it was a moment ago.
 fn restless(operation: &'static str, thing: &str) -> ProviderError {
     ProviderError::new(ErrorKind::Busy, operation, format!("{thing}: its folder keeps moving"))
 }
 
 fn root_name(name: &str) -> Result<EntryName> {
-    EntryName::new(name).map_err(|_| unshowable(FIND_ROOT, name))
+    shown(name).ok_or_else(|| unshowable(FIND_ROOT, name))
 }

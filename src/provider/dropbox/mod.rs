@@ -11,6 +11,7 @@
 //! vault's folder is seen, changed or told; a folder that is missing is missing, never empty; ids are the service's, revisions are
 //! content hashes (`place::revision_of`); every write is conditional; every call ends.
 
+mod address;
 mod api;
 mod arg;
 mod client;
@@ -31,6 +32,7 @@ mod parts;
 mod place;
 mod read;
 mod refusal;
+mod shown;
 mod state;
 mod upload;
 mod wire;
@@ -42,6 +44,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 
+pub use address::FolderAddress;
 pub use client::{DropboxAccount, DropboxClient, DropboxFolder};
 pub use config::{DropboxConfig, PART_UNIT_BYTES, SINGLE_CALL_BYTES};
 
@@ -86,7 +89,7 @@ impl DropboxProvider {
                 max_read_bytes: MAX_READ_BYTES,
             },
         };
-        let shared = Arc::new(Shared::new(Arc::clone(&client.api), config)?);
+        let shared = Arc::new(Shared::new(&client.api, config)?);
         Ok(Self { capabilities, client, shared })
     }
 }

@@ -2,9 +2,10 @@
 //! everything): it is never lowered here, where the rules of lowering would differ. What lies outside of the vault's folder does not
 //! exist.
 
-use crate::provider::{EntryBody, ErrorKind, ProviderError, RemoteEntry, Result};
+use crate::provider::{EntryBody, ErrorKind, ProviderError, RemoteEntry};
 use crate::types::{ContentHash, EntryName, HashKind, RemoteId, Revision, Timestamp};
 
+use super::shown::shown;
 use super::wire::{FileMetadata, FolderMetadata};
 
 /// How ids of the service begin.
@@ -41,7 +42,7 @@ pub(super) fn parent_of(path: &str) -> &str {
 }
 
 /// The path of `name` in a folder.
-pub(super) fn child_of(folder: &str, name: &EntryName) -> String {
+pub(super) fn child_of(folder: &str, name: impl std::fmt::Display) -> String {
     format!("{folder}/{name}")
 }
 
@@ -69,13 +70,13 @@ pub(super) fn file_entry(file: &FileMetadata, parent: RemoteId) -> Option<Remote
         hash: hash.and_then(|hash| ContentHash::from_hex(HashKind::Dropbox, hash)),
         modified: file.client_modified.as_deref().and_then(time),
     };
-    let name = EntryName::new(file.name.clone()).ok()?;
+    let name = shown(&file.name)?;
     Some(RemoteEntry { id: RemoteId(file.id.clone()), parent: Some(parent), name, body })
 }
 
 /// A folder as an entry. `None`: no mount can show its name.
 pub(super) fn folder_entry(folder: &FolderMetadata, parent: RemoteId) -> Option<RemoteEntry> {
-    let name = EntryName::new(folder.name.clone()).ok()?;
+    let name = shown(&folder.name)?;
     Some(RemoteEntry { id: RemoteId(folder.id.clone()), parent: Some(parent), name, body: EntryBody::Folder })
 }
 
@@ -89,21 +90,6 @@ pub(super) fn unshowable(operation: &'static str, name: &str) -> ProviderError {
 fn time(text: &str) -> Option<Timestamp> {
     let time: jiff::Timestamp = text.parse().ok()?;
     Some(Timestamp::from_parts(time.as_second(), 0))
-}
-
-/// The folder of a vault as people write it: with or without slashes around it, empty for everything.
-pub(super) fn normal_folder(folder: &str) -> Result<String> {
-    let trimmed = folder.trim_matches('/');
-    if trimmed.is_empty() {
-        return Ok(String::new());
-    }
-    for segment in trimmed.split('/') {
-        if EntryName::new(segment).is_err() {
-            let text = format!("\"{}\" cannot be a folder of Dropbox", folder.escape_debug());
-            return Err(ProviderError::new(ErrorKind::Invalid, "name a folder", text));
-        }
-    }
-    Ok(format!("/{trimmed}"))
 }
 
 #[cfg(test)]
@@ -122,16 +108,6 @@ mod tests {
             assert!(!apps.holds(outside), "{outside}");
         }
         assert!(root("").holds("/x") && !root("").holds("") && !root("").holds("/"));
-    }
-
-    #[test]
-    fn folders_are_written_in_many_ways() {
-        for (written, meant) in [("", ""), ("/", ""), ("Apps/Muze", "/Apps/Muze"), ("/Apps/Muze/", "/Apps/Muze")] {
-            assert_eq!(normal_folder(written).unwrap(), meant);
-        }
-        for bad in ["/a//b", "/a/../b", "."] {
-            assert!(normal_folder(bad).is_err(), "{bad}");
-        }
     }
 
     #[test]

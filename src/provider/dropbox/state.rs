@@ -37,7 +37,7 @@ pub(super) type AllWays = tokio::sync::OwnedRwLockWriteGuard<()>;
 
 /// One vault's provider, shared by its calls.
 pub(super) struct Shared {
-    pub(super) api: Arc<Api>,
+    pub(super) api: Api,
     pub(super) config: DropboxConfig,
     pub(super) commits: Commits,
     ways: Arc<tokio::sync::RwLock<()>>,
@@ -66,7 +66,8 @@ fn size(count: usize) -> NonZeroUsize {
 }
 
 impl Shared {
-    pub(super) fn new(api: Arc<Api>, config: DropboxConfig) -> Result<Self> {
+    pub(super) fn new(account: &Api, config: DropboxConfig) -> Result<Self> {
+        let api = account.at(config.folder.namespace.as_deref())?;
         let index = Index::open(&config.index).map_err(|error| index_error("open vault", error))?;
         let index_log = index_file::open_log(&config.index).map_err(|error| {
             let text = "the index of folders on this machine fails";

@@ -206,6 +206,8 @@ pub(super) struct AccountName {
 pub(super) struct RootInfo {
     pub(super) root_namespace_id: String,
     pub(super) home_namespace_id: String,
+    /// Where the home is in a team's space.
+    pub(super) home_path: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]

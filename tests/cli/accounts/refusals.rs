@@ -124,29 +124,59 @@ fn documents_of_dropbox_itself_are_shown_and_stand_in_nobodys_way() {
         assert!(world.device.path(&format!("mnt/{name}")).exists(), "{name} is not shown");
         assert!(std::fs::read(world.device.path(&format!("mnt/{name}"))).is_err(), "{name}");
     }
-    eventually("the vault is at rest", || state(&world) == "idle" && problem(&world).is_null());
+    eventually("the vault is at rest", || state(&world) == "idle");
+    // Whoever got no more than an I/O error finds the rest here.
+    let mut told = String::new();
+    for line in ["status", "status @/mnt/Plan.paper", "status @/mnt/blocked.txt", "status --short @/mnt/Plan.paper"] {
+        let said = world.golden(&world.device.run(line).whole());
+        told += &format!("$ vaultfs {line}\n{said}\n");
+    }
+    golden::check("dropbox-documents.txt", &told);
+    assert_eq!(world.device.json("status @/mnt")["below"]["states"]["unreadable"], 2);
     // It is renamed like everything else.
-    std::fs::rename(world.device.path("mnt/Plan.paper"), world.device.path("mnt/Old plan.paper")).unwrap();
-    eventually("it is renamed there", || web.item("/Apps/Muze/MyVault/Old plan.paper").is_some());
+    std::fs::rename(world.device.path("mnt/Plan.paper"), world.device.path("mnt/Old-plan.paper")).unwrap();
+    eventually("it is renamed there", || web.item("/Apps/Muze/MyVault/Old-plan.paper").is_some());
+    // What nobody has tried to read is nobody's trouble, and a document says what it is before.
+    std::fs::remove_file(world.device.path("mnt/blocked.txt")).unwrap();
+    world.device.ok("daemon stop");
+    world.device.ok("mount Songs @/mnt");
+    eventually("nothing is wrong", || state(&world) == "idle" && problem(&world).is_null());
+    let document = world.device.json("status @/mnt/Old-plan.paper");
+    assert_eq!((&document["state"], &document["problem"]["code"]), (&"unreadable".into(), &"unsupported".into()));
     goes_on(&world, "new.txt");
 }
 
 #[test]
-fn an_account_that_joins_a_team_goes_on() {
+fn names_that_are_too_long_for_a_file_system_are_shown_shortened() {
     let world = mounted();
-    write(&world, "take.txt", "one").unwrap();
-    world.device.ok("wait --timeout 30 @/mnt/take.txt");
-    world.sim.join_team(&world.sim.first_account());
-    write(&world, "take.txt", "two").unwrap();
-    // Wherever its home lies now, the vault is where it was in it.
     let web = world.sim.first_account().web();
-    let is_there = || {
-        let at = web.tree().into_keys().find(|path| path.ends_with("/Apps/Muze/MyVault/take.txt"));
-        at.and_then(|at| web.read(&at).ok()).is_some_and(|bytes| bytes == b"two")
+    let long = |last: &str| format!("{}{last}", "Протокол судебного заседания ".repeat(8));
+    let there = |path: &str| web.read(&format!("/Apps/Muze/MyVault/{path}")).ok();
+    web.write(&format!("/Apps/Muze/MyVault/Case/{}", long("1.docx")), b"one").unwrap();
+    web.write(&format!("/Apps/Muze/MyVault/Case/{}", long("2.docx")), b"two").unwrap();
+    let case = world.device.path("mnt/Case");
+    let shown = || {
+        let names = std::fs::read_dir(&case).into_iter().flatten().flatten();
+        let mut names: Vec<_> = names.map(|entry| entry.path()).collect();
+        names.sort_by_key(|path| std::fs::read(path).unwrap_or_default());
+        names
     };
-    eventually("the edit arrives", is_there);
+    eventually("both are shown", || shown().len() == 2);
+    let [one, two] = &shown()[..] else { panic!("{:?}", shown()) };
+    assert_eq!((std::fs::read(one).unwrap(), std::fs::read(two).unwrap()), (b"one".to_vec(), b"two".to_vec()));
+    // Edited in place, and as editors save; moved; and the folder can be removed.
+    std::fs::write(one, "one more").unwrap();
+    std::fs::write(case.join("draft"), "two more").unwrap();
+    std::fs::rename(case.join("draft"), two).unwrap();
+    eventually("edits arrive under the long names", || {
+        there(&format!("Case/{}", long("1.docx"))).is_some_and(|bytes| bytes == b"one more")
+            && there(&format!("Case/{}", long("2.docx"))).is_some_and(|bytes| bytes == b"two more")
+    });
+    std::fs::rename(one, world.device.path("mnt").join(one.file_name().unwrap())).unwrap();
+    eventually("a move keeps the long name", || there(&long("1.docx")).is_some_and(|bytes| bytes == b"one more"));
+    std::fs::remove_dir_all(&case).unwrap();
+    eventually("the folder is gone", || web.item("/Apps/Muze/MyVault/Case").is_none());
     eventually("nothing is wrong", || state(&world) == "idle" && problem(&world).is_null());
-    assert_eq!(std::fs::read(world.device.path("mnt/take.txt")).unwrap(), b"two");
 }
 
 #[test]

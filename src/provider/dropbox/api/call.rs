@@ -44,14 +44,12 @@ pub(in crate::provider::dropbox) struct Call<'a> {
     pub(in crate::provider::dropbox) effect: Effect,
     /// The argument holds a place in a list of changes.
     pub(super) sends_cursor: bool,
-    /// The account's root is sent along.
-    is_rooted: bool,
 }
 
 impl<'a> Call<'a> {
     /// A call that changes nothing.
     pub(in crate::provider::dropbox) fn read(operation: &'static str, subject: &'a str) -> Self {
-        Self { operation, subject, effect: Effect::None, sends_cursor: false, is_rooted: true }
+        Self { operation, subject, effect: Effect::None, sends_cursor: false }
     }
 
     /// A call that continues a list of changes.
@@ -62,10 +60,6 @@ impl<'a> Call<'a> {
     /// A call that changes something.
     pub(in crate::provider::dropbox) fn write(operation: &'static str, subject: &'a str) -> Self {
         Self { effect: Effect::Once, ..Self::read(operation, subject) }
-    }
-
-    pub(super) fn about_account(operation: &'static str) -> Self {
-        Self { is_rooted: false, ..Self::read(operation, "the account") }
     }
 }
 
@@ -198,11 +192,11 @@ impl Api {
     ) -> Result<T, CallError> {
         let end = Instant::now() + prepared.patience.unwrap_or(Duration::from_secs(24 * 3600));
         let mut attempts = Attempts::new(ATTEMPTS, end);
-        let (mut was_refreshed, mut was_rerooted) = (false, false);
+        let mut was_refreshed = false;
         let mut token = None;
         loop {
             if prepared.has_token && token.is_none() {
-                token = Some(self.tokens.bearer().await.map_err(CallError::Failed)?);
+                token = Some(self.line.tokens.bearer().await.map_err(CallError::Failed)?);
             }
             let attempt = self.attempt(call, prepared, token.as_ref(), end, &read);
             let verdict = match attempt.await? {
@@ -214,20 +208,12 @@ impl Api {
                 Verdict::Expired if !was_refreshed => {
                     was_refreshed = true;
                     let Some(refused) = token.take() else { return Err(expired(call)) };
-                    token = Some(self.tokens.refresh_after_401(&refused).await.map_err(CallError::Failed)?);
+                    token = Some(self.line.tokens.refresh_after_401(&refused).await.map_err(CallError::Failed)?);
                 }
                 Verdict::Expired => return Err(expired(call)),
-                Verdict::OtherRoot if !was_rerooted => {
-                    was_rerooted = true;
-                    self.forget_account().await;
-                }
-                Verdict::OtherRoot => {
-                    let text = "the root of the Dropbox account has changed; is this account still part of its team?";
-                    return Err(CallError::Failed(ProviderError::new(ErrorKind::RootMissing, call.operation, text)));
-                }
                 Verdict::Again { error, safe, is_limit } => {
                     if is_limit {
-                        self.pace.complained(error.retry_after);
+                        self.line.pace.complained(error.retry_after);
                     }
                     let may_repeat = safe || call.effect == Effect::None;
                     let pause = if may_repeat { attempts.pause(error.retry_after) } else { None };
@@ -250,9 +236,7 @@ impl Api {
     ) -> Result<Result<T, Verdict>, CallError> {
         let mut headers = prepared.headers.clone();
         if let Some(token) = token {
-            if call.is_rooted
-                && let Some(root) = &self.account().await.map_err(CallError::Failed)?.path_root
-            {
+            if let Some(root) = &self.path_root {
                 headers.insert(PATH_ROOT, root.clone());
             }
             let mut value = HeaderValue::from_str(&format!("Bearer {}", token.expose()))
@@ -261,12 +245,12 @@ impl Api {
             headers.insert(AUTHORIZATION, value);
         }
         if prepared.host != Host::Notify {
-            self.pace.turn(end).await.map_err(|wait| CallError::Failed(paused(call, wait)))?;
+            self.line.pace.turn(end).await.map_err(|wait| CallError::Failed(paused(call, wait)))?;
         }
-        let url = self.hosts.url(prepared.host, prepared.route);
+        let url = self.line.hosts.url(prepared.host, prepared.route);
         let outgoing = prepared.content.as_ref().map_or(Outgoing::Empty, Content::outgoing);
         let exchange = async {
-            let answer = self.http.post(url, headers, outgoing, prepared.first_byte).await?;
+            let answer = self.line.http.post(url, headers, outgoing, prepared.first_byte).await?;
             let request = answer.header(REQUEST_ID).unwrap_or_default();
             tracing::debug!(route = prepared.route, status = answer.status().as_u16(), request, "answered");
             Ok::<_, Failure>(answer)
@@ -285,7 +269,7 @@ impl Api {
             Err(_) => Err(verdict::of_failure(call, Failure::too_long())),
         };
         if outcome.is_ok() {
-            self.pace.succeeded();
+            self.line.pace.succeeded();
         }
         Ok(outcome)
     }

@@ -8,7 +8,6 @@ mod verdict;
 
 use std::sync::Arc;
 
-use futures_util::future::BoxFuture;
 use reqwest::Url;
 use reqwest::header::{HeaderName, HeaderValue};
 use tokio::sync::Mutex;
@@ -66,8 +65,15 @@ enum Host {
     Notify,
 }
 
-/// The calls of one account.
+/// The calls of one account, with paths that begin at one place.
 pub(super) struct Api {
+    line: Arc<Line>,
+    /// Sent with every call where paths do not begin at the home of the account's owner. Apps that are confined to a folder refuse it.
+    path_root: Option<HeaderValue>,
+}
+
+/// What all calls of an account share.
+struct Line {
     http: Http,
     hosts: Hosts,
     tokens: Arc<dyn AccessTokens>,
@@ -82,8 +88,6 @@ pub(super) struct KnownAccount {
     pub(super) email: String,
     pub(super) display_name: String,
     pub(super) root: RootInfo,
-    /// Sent with every call where the account's tree does not begin at the user's home.
-    path_root: Option<HeaderValue>,
 }
 
 impl Api {
@@ -95,50 +99,42 @@ impl Api {
     ) -> std::result::Result<Self, HttpSetupError> {
         let hosts = Hosts::new(base);
         let http = Http::new(&hosts.api, phases)?;
-        Ok(Self { http, hosts, tokens, pace: Pace::new(), account: Mutex::default() })
+        let line = Line { http, hosts, tokens, pace: Pace::new(), account: Mutex::default() };
+        Ok(Self { line: Arc::new(line), path_root: None })
     }
 
-    /// The account; asked for once. Boxed, because the call for it is a call like those that ask for the account first.
-    pub(super) fn account(&self) -> BoxFuture<'_, Result<Arc<KnownAccount>>> {
-        Box::pin(async {
-            let mut known = self.account.lock().await;
-            if let Some(account) = &*known {
-                return Ok(Arc::clone(account));
-            }
-            let call = Call::about_account("ask for the account");
-            let told: FullAccount = self
-                .rpc("users/get_current_account", &call, &())
-                .await
-                .map_err(|error: CallError| error.into_error(&call))?;
-            let path_root = path_root(&told.root_info)?;
-            let account = Arc::new(KnownAccount {
-                id: told.account_id,
-                email: told.email,
-                display_name: told.name.display_name,
-                root: told.root_info,
-                path_root,
-            });
-            *known = Some(Arc::clone(&account));
-            Ok(account)
+    /// The same account's calls, with paths that begin at the home or at this namespace.
+    pub(super) fn at(&self, namespace: Option<&str>) -> Result<Self> {
+        Ok(Self { line: Arc::clone(&self.line), path_root: namespace.map(path_root).transpose()? })
+    }
+
+    /// The account as it was first told.
+    pub(super) async fn account(&self) -> Result<Arc<KnownAccount>> {
+        let mut known = self.line.account.lock().await;
+        match &*known {
+            Some(account) => Ok(Arc::clone(account)),
+            None => Ok(Arc::clone(known.insert(Arc::new(self.account_now().await?)))),
+        }
+    }
+
+    /// The account as it is: its owner may have joined a team, or left one.
+    pub(super) async fn account_now(&self) -> Result<KnownAccount> {
+        let call = Call::read("ask for the account", "the account");
+        let told = self.rpc("users/get_current_account", &call, &()).await;
+        let told: FullAccount = told.map_err(|error: CallError| error.into_error(&call))?;
+        Ok(KnownAccount {
+            id: told.account_id,
+            email: told.email,
+            display_name: told.name.display_name,
+            root: told.root_info,
         })
-    }
-
-    /// What is known of the account is out of date.
-    async fn forget_account(&self) {
-        *self.account.lock().await = None;
     }
 }
 
-/// Where root and home are one, the header says nothing and apps that are confined to a folder refuse it.
-fn path_root(root: &RootInfo) -> Result<Option<HeaderValue>> {
-    if root.root_namespace_id == root.home_namespace_id {
-        return Ok(None);
-    }
-    let value = serde_json::json!({".tag": "root", "root": root.root_namespace_id});
+fn path_root(namespace: &str) -> Result<HeaderValue> {
+    let value = serde_json::json!({".tag": "namespace_id", "namespace_id": namespace});
     let header = header_safe(&value).ok().and_then(|text| HeaderValue::from_str(&text).ok());
-    header.map(Some).ok_or_else(|| {
-        ProviderError::new(ErrorKind::Protocol, "ask for the account", "the root namespace has a strange id")
-    })
+    header.ok_or_else(|| ProviderError::new(ErrorKind::Invalid, "name a folder", "the namespace has a strange id"))
 }
 
 #[cfg(test)]
@@ -155,9 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn only_team_spaces_send_a_root() {
-        let root = |root: &str| RootInfo { root_namespace_id: root.into(), home_namespace_id: "1".into() };
-        assert_eq!(path_root(&root("1")).unwrap(), None);
-        assert_eq!(path_root(&root("2")).unwrap().unwrap(), r#"{".tag":"root","root":"2"}"#);
+    fn only_what_is_not_in_the_home_says_where_it_begins() {
+        assert_eq!(path_root("2").unwrap(), r#"{".tag":"namespace_id","namespace_id":"2"}"#);
     }
 }

@@ -35,7 +35,7 @@ impl CallError {
         match of_failure(call, failure) {
             Verdict::Over(error) => error,
             Verdict::Again { error, .. } => Self::Failed(error),
-            Verdict::Expired | Verdict::OtherRoot => unreachable!("no answer says so"),
+            Verdict::Expired => unreachable!("no answer says so"),
         }
     }
 
@@ -61,8 +61,6 @@ pub(super) enum Verdict {
     Again { error: ProviderError, safe: bool, is_limit: bool },
     /// The access token has expired.
     Expired,
-    /// The account's root is another one by now.
-    OtherRoot,
 }
 
 fn failed(call: &Call<'_>, kind: ErrorKind, message: impl std::fmt::Display) -> ProviderError {
@@ -144,7 +142,7 @@ pub(super) async fn of_answer(call: &Call<'_>, answer: Answer) -> Verdict {
             None if is_page => Verdict::Over(CallError::Failed(web_page(call))),
             None => over(call, ErrorKind::Protocol, "Dropbox refuses in a way that this version cannot read"),
         },
-        StatusCode::UNPROCESSABLE_ENTITY => Verdict::OtherRoot,
+        StatusCode::UNPROCESSABLE_ENTITY => over(call, ErrorKind::RootMissing, OUTSIDE),
         StatusCode::TOO_MANY_REQUESTS => {
             let told = json.as_ref().and_then(|body| body.pointer("/error/retry_after")).and_then(Value::as_u64);
             let pause = wish.or(told.map(Duration::from_secs)).or(json.is_none().then_some(TEXT_PAUSE));
@@ -192,6 +190,10 @@ fn bad_request(call: &Call<'_>, body: &[u8], is_page: bool) -> Verdict {
     let quoted: String = text.chars().filter(|c| !c.is_control()).take(MAX_QUOTED).collect();
     over(call, ErrorKind::Invalid, format!("Dropbox does not understand the request: {quoted}"))
 }
+
+/// The namespace that a path begins at is not the account's to see.
+const OUTSIDE: &str = "it is in a space that this Dropbox account cannot reach: is the account still part of that team? \
+                       Nothing is deleted here";
 
 const SIGN_IN_AGAIN: &str =
     "Dropbox no longer accepts this sign-in. Nothing is lost; sign in again with `vaultfs connect dropbox`";

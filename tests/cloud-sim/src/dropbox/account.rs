@@ -43,7 +43,7 @@ impl Account {
 
     /// The website, signed in as this account.
     pub fn web(&self) -> Web {
-        Web { dropbox: self.dropbox.clone(), account: self.id.clone() }
+        Web { dropbox: self.dropbox.clone(), account: self.id.clone(), in_space: false }
     }
 
     /// A new access token for a device, with every scope and without an end.

@@ -242,6 +242,12 @@ impl DropboxSim {
         self.dropbox.announce();
     }
 
+    /// Takes an account out of its team space.
+    pub fn leave_team(&self, account: &Account) {
+        self.dropbox.world().leave_team(&account.id);
+        self.dropbox.announce();
+    }
+
     /// What goes wrong.
     pub fn faults(&self) -> &Faults {
         &self.faults

@@ -21,6 +21,8 @@ use crate::content::{Blob, ContentHash};
 pub struct Web {
     pub(super) dropbox: Arc<Dropbox>,
     pub(super) account: Arc<str>,
+    /// Paths begin at the team's space, where there is one, and not at the home.
+    pub(super) in_space: bool,
 }
 
 /// What stands at a path.
@@ -66,12 +68,17 @@ impl From<RelocationError> for Refused {
 }
 
 impl Web {
+    /// The same website, with paths that begin at the account's root.
+    pub fn of_space(self) -> Self {
+        Self { in_space: true, ..self }
+    }
+
     fn with<T>(&self, act: impl FnOnce(&mut World, View) -> T) -> T {
         let result = {
             let mut world = self.dropbox.world();
-            let home = world.account(&self.account).map(|account| account.home);
+            let top = world.account(&self.account).map(|of| if self.in_space { of.root } else { of.home });
             // Accounts are never removed.
-            let view = View { root: home.unwrap_or(super::model::NsId(0)) };
+            let view = View { root: top.unwrap_or(super::model::NsId(0)) };
             act(&mut world, view)
         };
         self.dropbox.announce();

@@ -109,6 +109,16 @@ impl World {
         self.mount(root, &display, home);
     }
 
+    /// Takes an account out of its team space; its home is all that it has again.
+    pub(crate) fn leave_team(&mut self, id: &str) {
+        let Some(account) = self.accounts.iter_mut().find(|account| &*account.id == id) else { return };
+        let team = std::mem::replace(&mut account.root, account.home);
+        let path: Arc<str> = path::lower(&format!("/{}", account.display_name())).into();
+        if self.ns_mut(team).mounts.remove(&path).is_some() {
+            self.set(team, path.clone(), path, Node::Deleted);
+        }
+    }
+
     pub(crate) fn ns(&self, ns: NsId) -> &Namespace {
         &self.namespaces[&ns]
     }
