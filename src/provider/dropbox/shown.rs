@@ -25,6 +25,10 @@ pub(super) fn shown(name: &str) -> Option<EntryName> {
     if name.len() <= NAME_MAX_BYTES {
         return EntryName::new(name).ok();
     }
+    let name: String = name.nfc().collect();
+    if name.len() <= NAME_MAX_BYTES {
+        return EntryName::new(name).ok();
+    }
     let extension = match name.rfind('.') {
         Some(dot) if dot > 0 && name.len() - dot <= EXTENSION_BYTES && !name[dot..].contains(' ') => &name[dot..],
         Some(_) | None => "",
@@ -41,7 +45,7 @@ pub(super) fn shown(name: &str) -> Option<EntryName> {
         }
         cut += letter.len_utf8();
     }
-    EntryName::new(format!("{}{MARK}{}{extension}", stem[..cut].trim_end(), mark(name))).ok()
+    EntryName::new(format!("{}{MARK}{}{extension}", stem[..cut].trim_end(), mark(&name))).ok()
 }
 
 /// True if a longer name may stand behind a shown one.
@@ -51,9 +55,9 @@ pub(super) fn may_be_shortened(name: &EntryName) -> bool {
     digits.is_some_and(|digits| digits.len() == MARK_DIGITS && digits.bytes().all(|digit| digit.is_ascii_hexdigit()))
 }
 
-/// The same for every case and composition of a name.
+/// The same for every case of a name.
 fn mark(name: &str) -> String {
-    let folded: String = name.nfc().flat_map(char::to_lowercase).collect();
+    let folded: String = name.chars().flat_map(char::to_lowercase).collect();
     let mut hash = blake3::hash(folded.as_bytes()).to_hex().to_string();
     hash.truncate(MARK_DIGITS);
     hash
