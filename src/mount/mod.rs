@@ -1,5 +1,6 @@
 //! The FUSE side: one mount shows one vault. `adapter` decodes requests, calls the core and replies; `invalidate` keeps the kernel's
-//! caches right from a thread of its own; `session` starts and ends a mount; `table` reads what is mounted where.
+//! caches right from a thread of its own; `session` starts and ends a mount; `table` reads what is mounted where. `registrar` talks to
+//! the helper that has files read and written below the mount, and `passthrough` tells why it cannot.
 //!
 //! Everything that the kernel may cache it caches for a year, and is told when it changes (`docs/decisions/`). The writeback cache is
 //! never used: with it the kernel would ignore sizes and times that come from the provider.
@@ -14,6 +15,11 @@ pub mod table;
 mod linux;
 #[cfg(target_os = "linux")]
 use linux as platform;
+
+#[cfg(target_os = "linux")]
+pub mod passthrough;
+#[cfg(target_os = "linux")]
+pub mod registrar;
 
 #[cfg(target_os = "macos")]
 mod macos;

@@ -24,6 +24,7 @@ mod maps;
 mod names;
 mod pins;
 mod programs;
+mod registrar;
 mod saves;
 mod small_disk;
 mod stalled;
