@@ -15,6 +15,7 @@ mod attributes;
 mod data;
 mod devices;
 mod filters;
+mod fstab;
 mod full_disk;
 mod layout;
 mod lazy;

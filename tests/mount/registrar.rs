@@ -22,11 +22,13 @@ impl Filesystem for Empty {
 }
 
 /// The helper, built if it is not: nothing else of this package needs it.
-fn helper() -> PathBuf {
+pub(crate) fn helper() -> PathBuf {
     let program = Path::new(env!("CARGO_BIN_EXE_vaultfs")).with_file_name("vaultfs-mount-helper");
     if !program.exists() {
-        let built = Command::new(env!("CARGO")).args(["build", "--quiet", "-p", "vaultfs-mount-helper"]).status();
-        assert!(built.unwrap().success());
+        let built = program.ancestors().nth(2).unwrap();
+        let mut build = Command::new(env!("CARGO"));
+        build.args(["build", "--quiet", "-p", "vaultfs-mount-helper", "--target-dir"]).arg(built);
+        assert!(build.status().unwrap().success());
     }
     program
 }
