@@ -125,6 +125,10 @@ fn what_is_left_open_or_scarce_does_not_matter() {
     let registrar = Registrar::start(shell(&line));
     assert_eq!(registrar.begin(mount.device.as_fd(), &[&home]), Some(Ok(0)));
     assert_eq!(std::fs::read_dir(format!("/proc/{}/fd", registrar.child.id())).unwrap().count(), 4);
+    for output in [1, 2] {
+        let target = std::fs::read_link(format!("/proc/{}/fd/{output}", registrar.child.id())).unwrap();
+        assert_eq!(target, Path::new("/dev/null"));
+    }
     registrar.send(b"nonsense!", &[]).unwrap();
     registrar.has_ended(3);
     assert_eq!(std::fs::read_to_string(&output).unwrap(), "");
