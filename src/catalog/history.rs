@@ -127,6 +127,13 @@ impl Txn<'_> {
         Ok(self.connection.last_insert_rowid())
     }
 
+    /// The version that was missing of a conflict is there: `has_name` has the name, `other` is beside it.
+    pub fn pair_conflict(&self, id: i64, has_name: NodeId, other: NodeId, path: &str, result: &str) -> Result<()> {
+        let sql = "UPDATE conflict SET node = ?2, other = ?3, path = ?4, result = ?5 WHERE id = ?1 AND other IS NULL";
+        execute(self.connection, sql, &[&id, &node(has_name)?, &node(other)?, &path, &result])?;
+        Ok(())
+    }
+
     /// Marks a conflict as resolved now, with what became of it, unless it was already.
     pub fn resolve_conflict(&self, id: i64, result: &str) -> Result<()> {
         let sql = "UPDATE conflict SET resolved_at = ?2, result = CASE result WHEN '' THEN ?3 ELSE result || '; ' || ?3 END \

@@ -137,6 +137,15 @@ impl View<'_> {
         all(self.connection, sql, &[&node(parent)?, &after, &limit], local_row)
     }
 
+    /// Up to `limit` names of one kind with node id above `after`, wherever they are, in the order of node ids.
+    pub fn local_names(&self, of: NodeKind, after: NodeId, limit: usize) -> Result<Vec<(NodeId, EntryName)>> {
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let sql =
+            "SELECT node, name FROM local WHERE node > ?1 AND kind = ?2 AND parent IS NOT NULL ORDER BY node LIMIT ?3";
+        let named = |row: &Row<'_>| Ok((get_node(row, 0)?, get_name(row, 1)?));
+        all(self.connection, sql, &[&node(after)?, &kind(of), &limit], named)
+    }
+
     /// True if the folder has an entry.
     pub fn has_local_children(&self, parent: NodeId) -> Result<bool> {
         value(self.connection, "SELECT EXISTS (SELECT 1 FROM local WHERE parent = ?1)", &[&node(parent)?])

@@ -363,6 +363,10 @@ pub enum KeepArg {
     Ours,
     /// The version of the other device
     Theirs,
+    /// The version that has the name, whoever made it
+    Named,
+    /// The version beside it, whoever made it
+    Copy,
     /// Both, as they are
     Both,
 }

@@ -11,11 +11,13 @@ use tokio::time::Instant;
 
 use super::blocking::blocking;
 use super::problems;
+use super::service::conflicts::{COPY_KEPT, NAMED_KEPT};
 use super::service::words;
 use super::tasks::Stop;
 use crate::catalog::Catalog;
 use crate::control::events::EventBus;
 use crate::control::protocol::{ErrorCode, StateWord};
+use crate::sync::conflict::is_found_by_name;
 use crate::sync::{Engine, EventKind};
 use crate::types::{Timestamp, VaultId};
 use crate::vaults::{RegistryFile, SyncStatus};
@@ -117,12 +119,19 @@ fn settle(catalog: &Catalog) -> crate::catalog::Result<()> {
     let over = catalog.read(|view| {
         let mut over = Vec::new();
         for conflict in view.conflicts(false)? {
-            let Some(other) = conflict.other else { continue };
-            let result = match (view.local(conflict.node)?.is_some(), view.local(other)?.is_some()) {
-                (true, true) => continue,
-                (true, false) => "the version of the other device was kept",
-                (false, true) => "the version of this device was kept",
-                (false, false) => "both versions were deleted",
+            let by_name = is_found_by_name(&conflict);
+            let is_here = view.local(conflict.node)?.is_some();
+            let result = match conflict.other {
+                None if by_name && !is_here => "the copy was deleted",
+                None => continue,
+                Some(other) => match (is_here, view.local(other)?.is_some()) {
+                    (true, true) => continue,
+                    (true, false) if by_name => NAMED_KEPT,
+                    (true, false) => "the version of the other device was kept",
+                    (false, true) if by_name => COPY_KEPT,
+                    (false, true) => "the version of this device was kept",
+                    (false, false) => "both versions were deleted",
+                },
             };
             over.push((conflict.id, result));
         }

@@ -1,5 +1,6 @@
 //! What becomes of two contents or two nodes that want one place: classes of content, their policies, and conflict names. Pure.
 
+use crate::catalog::ConflictRow;
 use crate::types::{EntryName, NameRules};
 
 /// What kind of content a file holds, by its extension: decides what an edit on both sides means.
@@ -45,6 +46,14 @@ pub enum ConflictPolicy {
     LastWriteWins,
     /// The provider's content keeps node and name, ours becomes a new file beside it.
     KeepBoth,
+}
+
+/// How a conflict is dealt with whose second version another program, or another device, has put beside the first.
+pub const FOUND_BY_NAME: &str = "found by its name";
+
+/// True if nobody knows which of the two versions is of this device.
+pub fn is_found_by_name(row: &ConflictRow) -> bool {
+    row.strategy == FOUND_BY_NAME
 }
 
 /// The first conflict name for `name` that `taken` does not refuse: the marker before the extension, then numbered markers. It obeys

@@ -173,12 +173,13 @@ impl<'e> Drive<'e> {
         }
     }
 
-    /// Once after every burst of work: bytes that nobody needs any more are collected. True if that began now.
+    /// Once after every burst of work: bytes that nobody needs any more are collected, and what has arrived is looked at. True if that
+    /// began now.
     fn tidy(&mut self) -> bool {
         let engine = self.engine;
         let begins = !std::mem::replace(&mut self.is_tidy, true);
         if begins {
-            self.jobs.push(Box::pin(async move { Finished::Tidied(engine.collect().await) }));
+            self.jobs.push(Box::pin(async move { Finished::Tidied(engine.tidy().await) }));
         }
         begins
     }
@@ -427,7 +428,10 @@ impl<'e> Drive<'e> {
             }
             Finished::Tidied(result) => {
                 if let Err(error) = result {
-                    tracing::warn!(error = super::failure::chain(&error), "bytes that nobody needs stay for now");
+                    tracing::warn!(
+                        error = super::failure::chain(&error),
+                        "what is done at rest waits for the next time"
+                    );
                 }
                 Ok(())
             }

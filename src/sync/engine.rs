@@ -12,6 +12,7 @@ use tokio::sync::{Notify, broadcast, watch};
 
 use super::backoff::Backoff;
 use super::event::{Event, EventKind, Events};
+use super::found_copies::Arrivals;
 use super::fresh::Fresh;
 use super::ports::{Hydrate, LocalTree, Selection};
 use crate::catalog::Catalog;
@@ -99,6 +100,7 @@ pub struct Engine {
     pub(super) events: Events,
     pub(super) backoff: Backoff,
     pub(super) fresh: Fresh,
+    pub(super) arrivals: Arrivals,
     /// One driver at a time.
     pub(super) turn: tokio::sync::Mutex<()>,
     /// Wakes the driver.
@@ -234,6 +236,7 @@ impl Engine {
             config,
             events: Events::new(),
             fresh: Fresh::default(),
+            arrivals: Arrivals::default(),
             turn: tokio::sync::Mutex::new(()),
             wake: Notify::new(),
             finished: watch::Sender::new((0, super::status::CycleReport::default())),

@@ -128,8 +128,9 @@ impl Engine {
         };
         if outcome == Outcome::Done {
             agree(txn, self.names(), node)?;
-            if matches!(planned.step, Step::CreateLocal(_) | Step::MoveLocal(_)) {
+            if let Step::CreateLocal(place) | Step::MoveLocal(place) = &planned.step {
                 self.look_below(txn, node)?;
+                self.note_arrival(txn, node, &place.name)?;
             }
             self.events.send(EventKind::Applied, txn.local_path(node)?);
         }

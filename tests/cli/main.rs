@@ -12,6 +12,7 @@
 )]
 
 mod accounts;
+mod copies;
 mod daemon;
 mod damage;
 mod demo;

@@ -423,3 +423,14 @@ async fn the_provider_is_asked_from_time_to_time_and_once_after_a_sleep() {
     wait(3 * MINUTE).await;
     assert_eq!(pulls(woken).len(), 1, "and then at the interval again");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_copy_with_equal_bytes_is_no_conflict() {
+    let setting = Setting::new();
+    for (text, bytes) in [("a.txt", "same"), ("a (1).txt", "same"), ("b.txt", "one"), ("b (1).txt", "two")] {
+        setting.cloud.lock().unwrap().create_file(&root_id(), &name(text), bytes.as_bytes().to_vec()).unwrap();
+    }
+    wait(MINUTE).await;
+    let open = setting.device.run().catalog.read(|view| view.conflicts(false)).unwrap();
+    assert_eq!(open.iter().map(|row| row.path.as_str()).collect::<Vec<_>>(), ["b.txt"]);
+}

@@ -30,6 +30,8 @@ pub(super) async fn run(context: &Context, command: Option<ConflictsCommand>, va
             let (keep, loser) = match keep {
                 Some(KeepArg::Ours) => (KeepSide::Ours, Some("the version of the other device")),
                 Some(KeepArg::Theirs) => (KeepSide::Theirs, Some("the version of this device")),
+                Some(KeepArg::Named) => (KeepSide::Named, Some("the copy")),
+                Some(KeepArg::Copy) => (KeepSide::Copy, Some("the version that has the name")),
                 Some(KeepArg::Both) | None => (KeepSide::Both, None),
             };
             if let (Some(loser), false) = (loser, yes)
@@ -66,7 +68,11 @@ pub(super) async fn run(context: &Context, command: Option<ConflictsCommand>, va
 
 fn row(item: &ConflictItem) -> [String; 8] {
     let state = if item.resolved_at.is_some() { "resolved" } else { "open" }.to_owned();
-    let other = item.other_path.clone().unwrap_or_else(|| "in the history".to_owned());
+    let other = match &item.other_path {
+        Some(path) => path.clone(),
+        None if item.by_name => "not here".to_owned(),
+        None => "in the history".to_owned(),
+    };
     let id = item.id.to_string();
     let (vault, device, result) = (item.vault.clone(), item.device.clone(), item.result.clone());
     [id, vault, item.found_at.clone(), device, state, item.path.clone(), other, result]

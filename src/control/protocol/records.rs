@@ -207,6 +207,9 @@ pub struct ConflictItem {
     /// Path of the other version, while it is in the tree.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub other_path: Option<String>,
+    /// True if it was found by the name of a file: nobody knows which of the two versions is of this device.
+    #[serde(default)]
+    pub by_name: bool,
     /// What clashed.
     pub what: String,
     /// The device that found it.

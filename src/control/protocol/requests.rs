@@ -176,6 +176,10 @@ pub enum KeepSide {
     Ours,
     /// The one that came from elsewhere.
     Theirs,
+    /// The one that has the name, whoever made it.
+    Named,
+    /// The one beside it, whoever made it.
+    Copy,
     /// Both stay as they are.
     #[default]
     Both,

@@ -12,11 +12,16 @@ use crate::control::service::Reply;
 use crate::daemon::blocking::blocking;
 use crate::daemon::vault::OpenVault;
 use crate::daemon::{Daemon, problems};
+use crate::sync::conflict::is_found_by_name;
 use crate::types::{NodeId, Timestamp};
 use crate::vfs::RenameMode;
 
 /// The decision as it is noted.
 const RESOLVE: &str = "resolve";
+
+/// What became of a conflict that was found by a name.
+pub(in crate::daemon) const NAMED_KEPT: &str = "the version that has the name was kept";
+pub(in crate::daemon) const COPY_KEPT: &str = "the copy was kept";
 
 impl Daemon {
     pub(super) async fn list_conflicts(self: &Arc<Self>, filter: VaultFilter) -> Reply<ConflictList> {
@@ -81,19 +86,25 @@ impl OpenVault {
     async fn settle(self: &Arc<Self>, conflict: &ConflictRow, keep: KeepSide) -> Result<(), Problem> {
         let result = match keep {
             KeepSide::Both => "both versions were kept",
-            KeepSide::Ours => {
-                let (theirs, ours) = self.versions(conflict)?;
-                self.keep_loser(theirs.node).await?;
-                let vault = Arc::clone(self);
-                blocking(move || vault.replace(&theirs, &ours)).await?;
-                "the version of this device was kept"
+            KeepSide::Ours | KeepSide::Theirs if is_found_by_name(conflict) => {
+                let what = format!("nobody knows which version of conflict {} was made on this device", conflict.id);
+                return Err(Problem::new(ErrorCode::InvalidRequest, what).hint(
+                    "say `--keep named` for the version that has the name, or `--keep copy` for the one beside it",
+                ));
             }
-            KeepSide::Theirs => {
-                let (_, ours) = self.versions(conflict)?;
-                self.keep_loser(ours.node).await?;
+            KeepSide::Ours | KeepSide::Copy => {
+                let (named, copy) = self.versions(conflict)?;
+                self.keep_loser(named.node).await?;
                 let vault = Arc::clone(self);
-                blocking(move || vault.take_away(&ours)).await?;
-                "the version of the other device was kept"
+                blocking(move || vault.replace(&named, &copy)).await?;
+                if keep == KeepSide::Ours { "the version of this device was kept" } else { COPY_KEPT }
+            }
+            KeepSide::Theirs | KeepSide::Named => {
+                let (_, copy) = self.versions(conflict)?;
+                self.keep_loser(copy.node).await?;
+                let vault = Arc::clone(self);
+                blocking(move || vault.take_away(&copy)).await?;
+                if keep == KeepSide::Theirs { "the version of the other device was kept" } else { NAMED_KEPT }
             }
         };
         self.catalog
@@ -126,24 +137,24 @@ impl OpenVault {
         kept.map_err(|error| problems::sync(&self.name(), &error))
     }
 
-    /// Our version takes the name of theirs.
-    fn replace(&self, theirs: &LocalRow, ours: &LocalRow) -> Result<(), Problem> {
-        let failed = |error| problems::file(format!("cannot replace `{}`", theirs.name), &error);
+    /// The copy takes the name over.
+    fn replace(&self, named: &LocalRow, copy: &LocalRow) -> Result<(), Problem> {
+        let failed = |error| problems::file(format!("cannot replace `{}`", named.name), &error);
         let vfs = self.vfs();
-        let (from, to) = (self.folder_of(ours)?, self.folder_of(theirs)?);
-        let (old, new) = (OsStr::new(ours.name.as_str()), OsStr::new(theirs.name.as_str()));
+        let (from, to) = (self.folder_of(copy)?, self.folder_of(named)?);
+        let (old, new) = (OsStr::new(copy.name.as_str()), OsStr::new(named.name.as_str()));
         vfs.rename(from.ino, old, to.ino, new, RenameMode::Replace).map_err(failed)?;
-        vfs.name_changed(from.ino, &ours.name);
-        vfs.name_changed(to.ino, &theirs.name);
+        vfs.name_changed(from.ino, &copy.name);
+        vfs.name_changed(to.ino, &named.name);
         Ok(())
     }
 
-    fn take_away(&self, ours: &LocalRow) -> Result<(), Problem> {
-        let failed = |error| problems::file(format!("cannot take `{}` away", ours.name), &error);
-        let folder = self.folder_of(ours)?;
+    fn take_away(&self, copy: &LocalRow) -> Result<(), Problem> {
+        let failed = |error| problems::file(format!("cannot take `{}` away", copy.name), &error);
+        let folder = self.folder_of(copy)?;
         let vfs = self.vfs();
-        vfs.unlink(folder.ino, OsStr::new(ours.name.as_str())).map_err(failed)?;
-        vfs.name_changed(folder.ino, &ours.name);
+        vfs.unlink(folder.ino, OsStr::new(copy.name.as_str())).map_err(failed)?;
+        vfs.name_changed(folder.ino, &copy.name);
         Ok(())
     }
 
@@ -160,6 +171,7 @@ impl OpenVault {
             .read(|view| {
                 let mut items = Vec::new();
                 for row in view.conflicts(true)? {
+                    let by_name = is_found_by_name(&row);
                     let path = match view.local(row.node)? {
                         Some(_) => path_of(view, row.node)?,
                         None => row.path,
@@ -173,6 +185,7 @@ impl OpenVault {
                         id: row.id,
                         path,
                         other_path,
+                        by_name,
                         what: row.what,
                         device: row.device,
                         found_at: row.found_at.to_rfc3339(),

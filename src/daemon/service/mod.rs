@@ -1,7 +1,7 @@
 //! The daemon as clients see it: each address of the control API is answered by a method in one of these files.
 
 mod accounts;
-mod conflicts;
+pub(super) mod conflicts;
 mod content;
 mod doctor;
 mod files;
