@@ -50,6 +50,7 @@ fn the_fixed_forms_parse() {
         "history list",
         "history restore 3 --vault Work",
         "history export out",
+        "cases --vault Office",
         "conflicts",
         "conflicts list",
         "conflicts export out",

@@ -192,6 +192,7 @@ fn router(service: Service) -> Router {
         .route("/mounts/unmount", command!(unmount))
         .route("/status", question!(status, VaultFilter))
         .route("/status/file", question!(file_status, Target))
+        .route("/cases", question!(cases, VaultFilter))
         .route("/queue", question!(queue, VaultFilter).merge(command!(change_queue)))
         .route("/sync", command!(sync))
         .route("/content/pin", content!(Pin))

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 
 use super::events::EventBus;
 use super::protocol::{
-    AccountFilter, AccountInfo, AccountList, AddVault, BeginSignIn, Changed, CloudFolder, ConflictList,
+    AccountFilter, AccountInfo, AccountList, AddVault, BeginSignIn, CaseList, Changed, CloudFolder, ConflictList,
     ConnectionReport, ContentChange, DaemonStatus, DecisionList, DisconnectReport, DoctorReport, FileStatus,
     FolderList, FolderQuery, HistoryEntry, HistoryList, ImportReport, ImportVaults, MakeFolder, MountRequest, Mounted,
     NetworkRequest, Problem, QueueChange, QueueList, RemoveVault, RenameVault, ResolveConflicts, Restored, RuleVerdict,
@@ -96,6 +96,8 @@ pub trait ControlService: Send + Sync + 'static {
     async fn status(&self, filter: VaultFilter) -> Reply<StatusReport>;
     /// One file or folder.
     async fn file_status(&self, target: Target) -> Reply<FileStatus>;
+    /// The cases of one vault, or of all that have the layout.
+    async fn cases(&self, filter: VaultFilter) -> Reply<CaseList>;
 
     /// What is left to do.
     async fn queue(&self, filter: VaultFilter) -> Reply<QueueList>;

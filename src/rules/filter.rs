@@ -12,6 +12,7 @@ use std::fmt;
 
 use unicode_normalization::{UnicodeNormalization, is_nfc};
 
+use super::documents::is_document;
 use super::pattern::{Pattern, PatternError};
 use crate::types::NodeKind;
 
@@ -25,6 +26,8 @@ pub struct FilterSettings {
     pub exclude: Vec<String>,
     /// If there are any, only these folders take part.
     pub folders: Vec<String>,
+    /// Only documents take part, and what `include` names.
+    pub documents_only: bool,
 }
 
 /// The filter of a vault.
@@ -33,6 +36,7 @@ pub struct Filter {
     include: Vec<PathPattern>,
     exclude: Vec<PathPattern>,
     folders: Vec<Folder>,
+    documents_only: bool,
 }
 
 /// Why something takes part, or does not.
@@ -44,6 +48,8 @@ pub enum Chosen<'a> {
     Excluded(&'a str),
     /// There are include patterns, and none matches.
     NotIncluded,
+    /// Only documents take part, and it is none.
+    NoDocument,
     /// There are chosen folders, and it is in none of them.
     OutsideOfChosenFolders,
 }
@@ -78,12 +84,13 @@ impl Filter {
             include: compile(&settings.include)?,
             exclude: compile(&settings.exclude)?,
             folders: settings.folders.iter().map(|path| Folder::new(path)).collect::<Result<_, _>>()?,
+            documents_only: settings.documents_only,
         })
     }
 
     /// True if there is anything that it could leave out.
     pub fn is_active(&self) -> bool {
-        !(self.include.is_empty() && self.exclude.is_empty() && self.folders.is_empty())
+        self.documents_only || !(self.include.is_empty() && self.exclude.is_empty() && self.folders.is_empty())
     }
 
     /// Whether the entry at `path` (names joined by `/`, from the vault's root) takes part.
@@ -101,10 +108,15 @@ impl Filter {
         if let Some(pattern) = self.exclude.iter().find(matches_up_to) {
             return Chosen::Excluded(&pattern.text);
         }
+        let is_document = || names.last().is_some_and(|name| is_document(name));
         let included = kind == NodeKind::Folder
-            || self.include.is_empty()
-            || self.include.iter().any(|pattern| matches_up_to(&pattern));
-        if included { Chosen::Yes } else { Chosen::NotIncluded }
+            || self.include.iter().any(|pattern| matches_up_to(&pattern))
+            || if self.documents_only { is_document() } else { self.include.is_empty() };
+        match included {
+            true => Chosen::Yes,
+            false if self.documents_only => Chosen::NoDocument,
+            false => Chosen::NotIncluded,
+        }
     }
 }
 
@@ -116,6 +128,9 @@ impl fmt::Display for Chosen<'_> {
             Self::Excluded(pattern) => write!(f, "your setting sync.exclude leaves out `{}`", pattern.escape_debug()),
             Self::NotIncluded => {
                 f.write_str("your setting sync.include names what takes part, and nothing in it matches")
+            }
+            Self::NoDocument => {
+                f.write_str("your setting sync.documents_only lets documents take part, and it is none")
             }
             Self::OutsideOfChosenFolders => {
                 f.write_str("your setting sync.folders names the folders that take part, and it is in none of them")
@@ -206,7 +221,12 @@ mod tests {
 
     fn settings(include: &[&str], exclude: &[&str], folders: &[&str]) -> FilterSettings {
         let owned = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();
-        FilterSettings { include: owned(include), exclude: owned(exclude), folders: owned(folders) }
+        FilterSettings {
+            include: owned(include),
+            exclude: owned(exclude),
+            folders: owned(folders),
+            documents_only: false,
+        }
     }
 
     fn left(include: &[&str], exclude: &[&str], folders: &[&str]) -> Vec<&'static str> {
@@ -263,6 +283,26 @@ mod tests {
         assert_eq!(why("Archive/1998/old.pdf"), "your setting sync.exclude leaves out `Archive`");
         assert!(why("Cases/brief.docx").contains("sync.include") && why("x.pdf").contains("sync.folders"));
         assert_eq!(why("Cases/x.pdf"), "no filter leaves it out");
+    }
+
+    #[test]
+    fn documents_alone_take_part_if_that_is_wished() {
+        let left = |include: &[&str], exclude: &[&str]| {
+            let settings = FilterSettings { documents_only: true, ..settings(include, exclude, &[]) };
+            let filter = Filter::new(&settings).unwrap();
+            TREE.iter().copied().filter(|path| filter.allows(path, NodeKind::File)).collect::<Vec<_>>()
+        };
+        let documents: Vec<_> = TREE.iter().copied().filter(|path| !path.ends_with(".mp4")).collect();
+        assert_eq!(left(&[], &[]), documents);
+        assert_eq!(left(&["*.mp4"], &[]), TREE, "and what is named");
+        assert!(!left(&[], &["Archive"]).contains(&"Archive/1998/old.pdf"));
+        let filter = Filter::new(&FilterSettings { documents_only: true, ..FilterSettings::default() }).unwrap();
+        assert!(
+            filter.is_active()
+                && filter.allows("media.mp4", NodeKind::Folder)
+                && filter.allows("a/.case", NodeKind::File)
+        );
+        assert!(filter.verdict("a.mp4", NodeKind::File).to_string().contains("sync.documents_only"));
     }
 
     #[test]

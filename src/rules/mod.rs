@@ -8,6 +8,7 @@
 //!
 //! Order: the user's exceptions, then the user's own patterns, then the packs from top to bottom; the first match decides.
 
+mod documents;
 mod filter;
 mod pattern;
 mod selection;
@@ -15,6 +16,7 @@ mod selection;
 use std::fmt;
 use std::sync::LazyLock;
 
+pub use documents::is_document;
 pub use filter::{Chosen, Filter, FilterSettings};
 pub use pattern::{Pattern, PatternError};
 pub use selection::{LiveSelection, Selection};

@@ -78,7 +78,7 @@ impl Engine {
             self.off_thread(u64::MAX, move || copies_in(&catalog)).await??
         };
         let arrived = candidates.len();
-        let known = self.catalog.read(|view| Known::read(view))?;
+        let known = self.catalog.read(Known::read)?;
         candidates.extend(known.open_alone());
         for batch in candidates.chunks(BATCH) {
             let new = self.catalog.write(|txn| {
@@ -99,7 +99,9 @@ impl Engine {
         }
         Ok(self.catalog.write(|txn| {
             let mut state = self.arrivals.state();
-            candidates.iter().for_each(|node| drop(state.arrived.remove(node)));
+            for node in candidates {
+                state.arrived.remove(node);
+            }
             if state.arrived.is_empty() { txn.set_meta(LOOKED_AT, RULES) } else { Ok(()) }
         })?)
     }

@@ -70,7 +70,7 @@ impl VaultFs {
         };
         let entries = |name: &str| child(name).is_some();
         let manifest = |name: &str| child(name).and_then(|row| self.bytes_if_here(&row));
-        Ok(self.parts.layout.named_folder_kind(&folder.name, &entries, &manifest))
+        Ok(self.parts.layout.folder_kind(&entries, &manifest))
     }
 
     /// The bytes of a small file, if none of them has to be fetched.

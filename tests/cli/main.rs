@@ -12,6 +12,7 @@
 )]
 
 mod accounts;
+mod cases;
 mod copies;
 mod daemon;
 mod damage;

@@ -20,6 +20,7 @@ fn help_of_every_command() {
         "unmount",
         "daemon",
         "status",
+        "cases",
         "queue",
         "queue discard",
         "sync",

@@ -1,6 +1,7 @@
 //! One command per file.
 
 mod account;
+mod cases;
 mod completions;
 mod config;
 mod conflicts;
@@ -58,6 +59,7 @@ async fn ask(context: &Context, command: Command) -> Result {
         Command::Unmount(arguments) => unmount::run(context, arguments).await,
         Command::Daemon { command } => daemon::ask(context, command).await,
         Command::Status(arguments) => status::run(context, arguments).await,
+        Command::Cases(vault) => cases::run(context, vault.vault).await,
         Command::Queue { command, vault } => queue::run(context, command, vault.vault).await,
         Command::Sync(arguments) => sync::run(context, arguments).await,
         Command::Pin(target) => pin::run(context, ContentVerb::Pin, target).await,

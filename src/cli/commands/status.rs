@@ -84,6 +84,16 @@ fn show_vault(context: &Context, vault: &VaultStatus) -> Result {
             detail(format!("  {}: {}", printable(&failure.path), printable(&failure.why)))?;
         }
     }
+    if let Some(cases) = &vault.cases {
+        let states: Vec<String> = cases.states.iter().map(|(state, count)| format!("{count} {state}")).collect();
+        let states = if states.is_empty() { String::new() } else { format!(" ({})", states.join(", ")) };
+        let documents = counted(cases.documents, "document", "documents");
+        let others = counted(cases.other_files, "other file", "other files");
+        detail(format!(
+            "{}{states}: {documents}, {others}; see `vaultfs cases`",
+            counted(cases.cases, "case", "cases")
+        ))?;
+    }
     for mount in &vault.mounts {
         detail(format!("mounted at {}", printable(mount)))?;
     }

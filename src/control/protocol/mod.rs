@@ -4,6 +4,7 @@
 //! RFC 3339 in UTC; sizes are bytes; paths of files are relative to their vault, without a leading slash.
 
 mod accounts;
+mod cases;
 mod problem;
 mod records;
 mod requests;
@@ -15,6 +16,7 @@ pub use accounts::{
     DisconnectReport, FolderList, FolderQuery, MakeFolder, SignInAttempt, SignInBegun, SignInCode, SignInProgress,
     SignInRedirect, SignInWay, TestConnection,
 };
+pub use cases::{CaseList, CaseStatus, CaseTotals};
 pub use problem::{ErrorBody, ErrorCode, Problem};
 pub use records::{
     ConflictItem, ConflictList, Decision, DecisionList, DoctorReport, Event, Finding, HistoryItem, HistoryList,

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::cases::CaseTotals;
 use super::problem::Problem;
 
 /// `GET daemon`.
@@ -226,6 +227,9 @@ pub struct VaultStatus {
     /// What is kept on this machine, if anything is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pins: Option<PinStatus>,
+    /// The cases together, in a vault with that layout.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cases: Option<CaseTotals>,
     /// How far all of it is, with what was sent and what is still to be sent since everything was last at the provider; absent while there
     /// is nothing of that.
     #[serde(default, skip_serializing_if = "Option::is_none")]

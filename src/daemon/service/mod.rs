@@ -1,6 +1,7 @@
 //! The daemon as clients see it: each address of the control API is answered by a method in one of these files.
 
 mod accounts;
+mod cases;
 pub(super) mod conflicts;
 mod content;
 mod doctor;
@@ -30,7 +31,7 @@ use async_trait::async_trait;
 use super::Daemon;
 use crate::control::events::EventBus;
 use crate::control::protocol::{
-    AccountFilter, AccountInfo, AccountList, AddVault, BeginSignIn, Changed, CloudFolder, ConflictList,
+    AccountFilter, AccountInfo, AccountList, AddVault, BeginSignIn, CaseList, Changed, CloudFolder, ConflictList,
     ConnectionReport, ContentChange, DaemonStatus, DecisionList, DisconnectReport, DoctorReport, FileStatus,
     FolderList, FolderQuery, HistoryEntry, HistoryList, ImportReport, ImportVaults, MakeFolder, MountRequest, Mounted,
     NetworkRequest, QueueChange, QueueList, RemoveVault, RenameVault, ResolveConflicts, Restored, RuleVerdict,
@@ -122,6 +123,9 @@ impl ControlService for Front {
     }
     async fn file_status(&self, target: Target) -> Reply<FileStatus> {
         self.0.report_file(target).await
+    }
+    async fn cases(&self, filter: VaultFilter) -> Reply<CaseList> {
+        self.0.list_cases(filter).await
     }
     async fn queue(&self, filter: VaultFilter) -> Reply<QueueList> {
         self.0.list_queue(filter).await

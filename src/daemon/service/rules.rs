@@ -82,7 +82,9 @@ fn explain(selection: &Selection, asked: &str, name: &EntryName, path: &str, kin
         (Chosen::Excluded(pattern), _) => {
             RuleVerdict { pattern: Some(pattern.to_owned()), ..answer(false, true, chosen.to_string()) }
         }
-        (Chosen::NotIncluded | Chosen::OutsideOfChosenFolders, _) => answer(false, true, chosen.to_string()),
+        (Chosen::NotIncluded | Chosen::NoDocument | Chosen::OutsideOfChosenFolders, _) => {
+            answer(false, true, chosen.to_string())
+        }
         (Chosen::Yes, Verdict::Excepted { exception, rule }) => RuleVerdict {
             pack: Some(rule.pack.to_owned()),
             pattern: Some(exception.as_str().to_owned()),

@@ -16,6 +16,7 @@ use crate::fetch::FetchProgress;
 use crate::sync::Upload;
 use crate::types::NodeKind;
 use crate::vaults::Vault;
+use crate::vaults::layout::LayoutKind;
 
 impl Daemon {
     pub(super) async fn report_status(self: &Arc<Self>, filter: VaultFilter) -> Reply<StatusReport> {
@@ -33,7 +34,8 @@ impl Daemon {
         let mounts = self.mounts.dirs_of(vault.id);
         let asked = async {
             let open = self.open(vault).await?;
-            blocking(move || open.status()).await
+            let layout = vault.vaultfs.layout;
+            blocking(move || open.status(layout)).await
         };
         match asked.await {
             Ok(status) => VaultStatus { vault: vault.name.clone(), mounts, ..status },
@@ -54,6 +56,7 @@ impl Daemon {
                 offline_by_user: false,
                 transfers: Vec::new(),
                 pins: None,
+                cases: None,
                 progress: None,
                 last_pull: None,
                 mounts,
@@ -72,13 +75,17 @@ impl Daemon {
 
 impl OpenVault {
     /// How this vault stands; name and mounts are filled in by who knows them.
-    fn status(&self) -> Result<VaultStatus, Problem> {
+    fn status(&self, layout: LayoutKind) -> Result<VaultStatus, Problem> {
         let name = self.name();
         let in_catalog = |error| problems::catalog(&name, &error);
         let status = self.engine.status().map_err(|error| problems::of(ErrorCode::Io, &error))?;
         let (totals, left_out) =
             self.catalog.read(|view| Ok((view.totals()?, view.left_out_count()?))).map_err(in_catalog)?;
         let (transfers, progress) = self.transfers()?;
+        let cases = match layout {
+            LayoutKind::Cases => Some(super::cases::totals(&self.cases()?)),
+            LayoutKind::Plain | LayoutKind::Music => None,
+        };
         let mut problems = self.troubles();
         let state = words::vault_state(status.state, &problems);
         problems.extend(self.vault_problem(&status));
@@ -100,6 +107,7 @@ impl OpenVault {
             offline_by_user: self.is_offline_by_user()?,
             transfers,
             pins: self.pins.status(),
+            cases,
             progress,
             last_pull: status.last_pull.map(crate::types::Timestamp::to_rfc3339),
             problems,

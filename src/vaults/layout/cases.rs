@@ -1,23 +1,13 @@
-//! Legal cases: which folders are cases, which files are documents.
+//! Legal cases: which folders are cases.
 //!
 //! A folder is a case if its name starts like a case number, or if it holds a marker file. Everything below a case
 //! belongs to it; a folder inside a case is a case of its own only by a marker, because sub-folders often repeat the
 //! number ("2024-CV-01234 exhibits"). Detection looks at names alone: a scan reads no content.
 
-use std::collections::BTreeSet;
-
-use super::{FolderKind, Layout, NewFile};
-use crate::types::{EntryName, Timestamp};
+use crate::types::EntryName;
 
 /// A file of one of these names makes its folder a case, whatever the folder's name.
 pub const MARKERS: [&str; 2] = [".case", "case.json"];
-
-/// File extensions of legal documents, lower case: text, sheets, slides, mail, scans, recordings of hearings are not.
-const DOCUMENT_EXTENSIONS: [&str; 33] = [
-    "pdf", "doc", "docx", "docm", "dot", "dotx", "odt", "ott", "rtf", "txt", "md", "wpd", "pages", "xls", "xlsx",
-    "xlsm", "ods", "csv", "numbers", "ppt", "pptx", "odp", "key", "eml", "msg", "ics", "jpg", "jpeg", "png", "tif",
-    "tiff", "heic", "xml",
-];
 
 /// Words that announce a case number.
 const ANNOUNCING: [&str; 9] =
@@ -41,87 +31,9 @@ const REGISTER_SIGNS: [&str; 44] = [
     "Ta", "U", "UF", "W", "X", "ZB", "ZR",
 ];
 
-/// The layout of lawyers.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Cases;
-
-impl Layout for Cases {
-    fn manifest_for_new_folder(&self, _: &EntryName, _: &[FolderKind], _: Timestamp) -> Option<NewFile> {
-        None
-    }
-
-    fn folder_kind(&self, entries: &dyn Fn(&str) -> bool, _: &dyn Fn(&str) -> Option<Vec<u8>>) -> FolderKind {
-        if MARKERS.iter().any(|marker| entries(marker)) { FolderKind::Case } else { FolderKind::Unknown }
-    }
-
-    fn named_folder_kind(
-        &self,
-        name: &EntryName,
-        entries: &dyn Fn(&str) -> bool,
-        manifest: &dyn Fn(&str) -> Option<Vec<u8>>,
-    ) -> FolderKind {
-        if is_case_name(name.as_str()) { FolderKind::Case } else { self.folder_kind(entries, manifest) }
-    }
-
-    fn manifest_after_rename(&self, _: FolderKind, _: &EntryName, _: &[u8], _: Timestamp) -> Option<Vec<u8>> {
-        None // a marker says that the folder is a case, not how it is called
-    }
-
-    fn manifest_name(&self, _: FolderKind) -> Option<&'static str> {
-        None
-    }
-}
-
-/// A folder as a scan of a vault meets it.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct ScannedFolder {
-    /// Names from the vault's root down.
-    pub path: Vec<EntryName>,
-    /// Whether it holds one of [`MARKERS`].
-    pub marked: bool,
-}
-
-/// The case folders among `folders`, as paths in order. The order of the input does not matter.
-pub fn find_cases(folders: &[ScannedFolder]) -> BTreeSet<Vec<EntryName>> {
-    let mut outermost_first: Vec<&ScannedFolder> = folders.iter().collect();
-    outermost_first.sort_by_key(|folder| folder.path.len());
-    let mut cases = BTreeSet::new();
-    for folder in outermost_first {
-        let Some((name, above)) = folder.path.split_last() else { continue };
-        let inside_case = (1..=above.len()).any(|depth| cases.contains(&above[..depth]));
-        if folder.marked || (!inside_case && is_case_name(name.as_str())) {
-            cases.insert(folder.path.clone());
-        }
-    }
-    cases
-}
-
-/// Which files of a case are synchronised.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct DocumentFilter {
-    extensions: BTreeSet<String>,
-}
-
-impl DocumentFilter {
-    /// The usual types of legal documents.
-    pub fn legal() -> Self {
-        Self::of(&DOCUMENT_EXTENSIONS)
-    }
-
-    /// These extensions only, with or without the dot, in any case.
-    pub fn of(extensions: &[&str]) -> Self {
-        let extensions = extensions.iter().map(|extension| extension.trim_start_matches('.').to_lowercase()).collect();
-        Self { extensions }
-    }
-
-    /// Whether a file of this name passes. Markers always do: without them the other devices would not see the case.
-    pub fn allows(&self, name: &EntryName) -> bool {
-        if MARKERS.contains(&name.as_str()) {
-            return true;
-        }
-        let (_, extension) = name.split_extension();
-        extension.strip_prefix('.').is_some_and(|extension| self.extensions.contains(&extension.to_lowercase()))
-    }
+/// Whether a folder is a case: by its name, or because it holds one of [`MARKERS`]. Inside a case only by a marker.
+pub fn is_case(name: &EntryName, is_marked: bool, is_in_case: bool) -> bool {
+    is_marked || (!is_in_case && is_case_name(name.as_str()))
 }
 
 /// Whether a folder of this name is a case: `2024-CV-01234 Smith`, `24 C 1234`, `Case No. 123`, `12 O 345-24`.

@@ -1,10 +1,6 @@
-//! Case folders and document types.
+//! Case folders.
 
 use super::*;
-
-fn path(text: &str) -> Vec<EntryName> {
-    text.split('/').map(|name| EntryName::new(name).unwrap()).collect()
-}
 
 /// The fixture of twenty folders: path, marked, whether it is a case.
 const FOLDERS: [(&str, bool, bool); 20] = [
@@ -32,12 +28,14 @@ const FOLDERS: [(&str, bool, bool); 20] = [
 
 #[test]
 fn twenty_folders_give_the_expected_cases() {
-    let scanned: Vec<ScannedFolder> =
-        FOLDERS.iter().map(|(text, marked, _)| ScannedFolder { path: path(text), marked: *marked }).collect();
-    let expected: BTreeSet<_> = FOLDERS.iter().filter(|(_, _, case)| *case).map(|(text, ..)| path(text)).collect();
-    assert_eq!(find_cases(&scanned), expected);
-    let reversed: Vec<ScannedFolder> = scanned.into_iter().rev().collect();
-    assert_eq!(find_cases(&reversed), expected, "the order of the scan does not matter");
+    let is = |text: &str, marked: bool, in_case: bool| {
+        let name = text.rsplit('/').next().unwrap();
+        is_case(&EntryName::new(name).unwrap(), marked, in_case)
+    };
+    for (text, marked, expected) in FOLDERS {
+        let in_case = FOLDERS.iter().any(|(above, _, case)| *case && text.starts_with(&format!("{above}/")));
+        assert_eq!(is(text, marked, in_case), expected, "{text}");
+    }
 }
 
 #[test]
@@ -80,31 +78,4 @@ fn case_numbers_are_told_from_ordinary_names() {
     ] {
         assert!(!is_case_name(name), "{name}");
     }
-}
-
-#[test]
-fn the_layout_knows_a_case_by_name_or_marker() {
-    let no_manifest = |_: &str| -> Option<Vec<u8>> { panic!("detection reads no content") };
-    let kind = |name: &str, entries: &[&str]| {
-        Cases.named_folder_kind(&EntryName::new(name).unwrap(), &|entry| entries.contains(&entry), &no_manifest)
-    };
-    assert_eq!(kind("Case 1", &[]), FolderKind::Case);
-    assert_eq!(kind("Smith", &["case.json"]), FolderKind::Case);
-    assert_eq!(kind("Smith", &[".case"]), FolderKind::Case);
-    assert_eq!(kind("Smith", &["brief.pdf"]), FolderKind::Unknown);
-    assert_eq!(Cases.folder_kind(&|entry| entry == ".case", &no_manifest), FolderKind::Case);
-}
-
-#[test]
-fn the_filter_lets_documents_pass() {
-    let name = |text: &str| EntryName::new(text).unwrap();
-    let legal = DocumentFilter::legal();
-    for allowed in ["brief.pdf", "Brief.PDF", "a.b.docx", "mail.eml", "scan.TIFF", "case.json", ".case"] {
-        assert!(legal.allows(&name(allowed)), "{allowed}");
-    }
-    for refused in ["setup.exe", "take.wav", "pdf", ".pdf", "archive.zip", "brief.pdf.exe", "data.json", "ends."] {
-        assert!(!legal.allows(&name(refused)), "{refused}");
-    }
-    let own = DocumentFilter::of(&[".WAV"]);
-    assert!(own.allows(&name("hearing.wav")) && !own.allows(&name("brief.pdf")));
 }

@@ -26,8 +26,6 @@ pub enum FolderKind {
     Mix,
     /// A recording of an older recorder, whose manifest is a `project.json` with `tracks`.
     LegacyMix,
-    /// A legal case.
-    Case,
     /// Anything else: shown as it is.
     Unknown,
 }
@@ -60,16 +58,6 @@ pub trait Layout: Send + Sync {
     /// What a folder below the root is: `entries` tells whether it holds a name, `manifest` gives the bytes of a file in
     /// it if they are here (asked only where the names do not decide).
     fn folder_kind(&self, entries: &dyn Fn(&str) -> bool, manifest: &dyn Fn(&str) -> Option<Vec<u8>>) -> FolderKind;
-
-    /// As [`Layout::folder_kind`], for layouts in which the folder's own name tells what it is.
-    fn named_folder_kind(
-        &self,
-        _name: &EntryName,
-        entries: &dyn Fn(&str) -> bool,
-        manifest: &dyn Fn(&str) -> Option<Vec<u8>>,
-    ) -> FolderKind {
-        self.folder_kind(entries, manifest)
-    }
 
     /// The manifest of a folder after the folder was renamed: same bytes but for the name and the time, so that unknown
     /// fields, order, number spelling and formatting stay. `None`: nothing to change, or not a manifest that can be
@@ -112,12 +100,11 @@ impl LayoutKind {
         }
     }
 
-    /// The behaviour.
+    /// What operations in the mount do. Cases are found ([`cases`]), not made: in their folders nothing is special.
     pub fn layout(self) -> &'static dyn Layout {
         match self {
-            Self::Plain => &Plain,
+            Self::Plain | Self::Cases => &Plain,
             Self::Music => &music::Music,
-            Self::Cases => &cases::Cases,
         }
     }
 }

@@ -44,7 +44,7 @@ impl Layout for Music {
             FolderKind::Root => Some(file(COLLECTION_MANIFEST, &common(name.as_str(), now), &[])),
             FolderKind::Collection => Some(file(PROJECT_MANIFEST, &common(name.as_str(), now), &[])),
             FolderKind::Project => Some(file(MIX_MANIFEST, &mix(name.as_str(), now), &[AUDIO_FOLDER])),
-            FolderKind::Mix | FolderKind::LegacyMix | FolderKind::Case | FolderKind::Unknown => None,
+            FolderKind::Mix | FolderKind::LegacyMix | FolderKind::Unknown => None,
         }
     }
 
@@ -83,7 +83,7 @@ impl Layout for Music {
             FolderKind::Collection => Some(COLLECTION_MANIFEST),
             FolderKind::Project | FolderKind::LegacyMix => Some(PROJECT_MANIFEST),
             FolderKind::Mix => Some(MIX_MANIFEST),
-            FolderKind::Root | FolderKind::Case | FolderKind::Unknown => None,
+            FolderKind::Root | FolderKind::Unknown => None,
         }
     }
 }

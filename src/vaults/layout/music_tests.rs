@@ -45,9 +45,7 @@ fn folders_made_at_the_three_levels_get_the_manifest_of_their_level() {
 
 #[test]
 fn folders_elsewhere_and_hidden_ones_are_left_alone() {
-    for ancestors in
-        [&[][..], &[FolderKind::Mix], &[FolderKind::LegacyMix], &[FolderKind::Unknown], &[FolderKind::Case]]
-    {
+    for ancestors in [&[][..], &[FolderKind::Mix], &[FolderKind::LegacyMix], &[FolderKind::Unknown]] {
         assert_eq!(made_in(ancestors), None, "{ancestors:?}");
     }
     assert_eq!(Music.manifest_for_new_folder(&name(".git"), &[FolderKind::Root], NOW), None);

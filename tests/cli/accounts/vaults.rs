@@ -192,3 +192,20 @@ fn a_key_store_that_is_locked_at_login_lets_the_vault_go_on_when_it_is_opened() 
     eventually("the vault goes on by itself", || state(&world) == "idle");
     assert_eq!(remote(&world, "take.txt").unwrap(), b"one");
 }
+
+#[test]
+fn cases_are_told_without_a_byte_of_them() {
+    let world = World::new();
+    world.connected();
+    world.sim.first_account().web().write("/Apps/Office/2024-CV-01234/brief.pdf", b"a brief").unwrap();
+    world.sim.first_account().web().write("/Apps/Office/Clients/Doe/.case", b"").unwrap();
+    world.device.ok("vault add Office --provider dropbox --folder /Apps/Office --layout cases");
+    let cases = || world.device.json("cases")["items"].clone();
+    eventually("both are found", || cases().as_array().is_some_and(|cases| cases.len() == 2));
+    // Nothing has changed since: nothing is read now either.
+    for _ in 0..2 {
+        let brief = cases()[0].clone();
+        let told = [&brief["path"], &brief["documents"], &brief["bytes"], &brief["hydrated_bytes"]];
+        assert_eq!(told, [&json!("2024-CV-01234"), &json!(1), &json!(7), &json!(0)], "{brief}");
+    }
+}
