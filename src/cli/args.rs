@@ -83,7 +83,7 @@ pub enum Command {
     },
     /// What is here, what is in the cloud, what is on its way
     Status(StatusArgs),
-    /// The cases of vaults with the layout `cases`: how each stands, how many documents it holds
+    /// The cases of vaults with that layout, each with its state and what it holds
     Cases(VaultArg),
     /// Changes that are not at the provider yet, and what to do with them
     Queue {

@@ -185,7 +185,9 @@ fn phrased(inside: &str) -> Option<(Maker, Option<String>)> {
     let lower = inside.to_lowercase();
     let (phrase, at) = PHRASES.iter().find_map(|phrase| lower.find(phrase).map(|at| (phrase, at)))?;
     let (before, after) = (lower[..at].trim(), &lower[at + phrase.len()..]);
-    let after_of = OF.iter().find_map(|word| after.trim_start().strip_prefix(word));
+    // English says it in another order, and `van Gogh` is a name.
+    let of: &[&str] = if phrase.ends_with("copy") { &[] } else { &OF };
+    let after_of = of.iter().find_map(|word| after.trim_start().strip_prefix(word));
     let tells_more = !after.chars().all(|letter| letter.is_ascii_digit() || " ()_-.".contains(letter));
     if after_of.is_none() && tells_more && date_in(after).is_none() {
         return None;
@@ -201,10 +203,10 @@ fn phrased(inside: &str) -> Option<(Maker, Option<String>)> {
             let rest = rest[..date_in(rest).unwrap_or(rest.len())].trim_end();
             spelled(rest, start + rest.len())
         }
-        None if before.is_empty() && date_in(after).is_some() => {
-            let rest = after[..date_in(after).unwrap_or(0)].trim();
-            let start = lower.find(rest).filter(|_| !rest.is_empty());
-            start.and_then(|start| spelled(rest, start + rest.len()))
+        None if before.is_empty() => {
+            let said = &after[..date_in(after).unwrap_or(0)];
+            let start = lower.len() - after.len() + (said.len() - said.trim_start().len());
+            spelled(said.trim(), start + said.trim().len())
         }
         None => {
             let owner = POSSESSIVES.iter().find_map(|ending| before.strip_suffix(ending)).unwrap_or(before).trim_end();

@@ -34,7 +34,7 @@ pub(super) struct Arrivals {
 #[derive(Default)]
 struct State {
     arrived: BTreeSet<NodeId>,
-    /// The catalog was asked whether anything was left by an earlier process.
+    /// What an earlier process has left was looked at, too.
     has_asked: bool,
 }
 
@@ -69,7 +69,7 @@ impl Engine {
 
     /// Looks at the names that have arrived. When nothing else is to be done: what they are copies of has arrived, too.
     async fn look_for_copies(&self) -> Result<()> {
-        let has_asked = std::mem::replace(&mut self.arrivals.state().has_asked, true);
+        let has_asked = self.arrivals.state().has_asked;
         let is_complete = self.catalog.read(|view| Ok(view.meta(LOOKED_AT)?.as_deref() == Some(RULES)))?;
         let mut candidates: Vec<NodeId> = if has_asked || is_complete {
             self.arrivals.state().arrived.iter().copied().collect()
@@ -95,10 +95,12 @@ impl Engine {
     /// What arrived meanwhile is noted in a transaction before this one, and left, or after it.
     fn have_looked_at(&self, candidates: &[NodeId], is_complete: bool) -> Result<()> {
         if candidates.is_empty() && is_complete {
+            self.arrivals.state().has_asked = true;
             return Ok(());
         }
         Ok(self.catalog.write(|txn| {
             let mut state = self.arrivals.state();
+            state.has_asked = true;
             for node in candidates {
                 state.arrived.remove(node);
             }
