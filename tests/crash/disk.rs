@@ -18,7 +18,7 @@ use fuser::{
 use rand::RngExt;
 use rand::rngs::StdRng;
 
-use crate::faults::Faults;
+use crate::faults::{Faults, sort_of};
 
 /// What is written as a whole or not at all.
 const PAGE: usize = 4096;
@@ -84,14 +84,20 @@ impl State {
         }
     }
 
-    /// A sync has failed: what was not durable is not there any more, and a later sync that succeeds proves nothing. Databases keep
+    /// A sync has failed: pages that were not durable are not there any more, and a later sync that succeeds proves nothing. Databases keep
     /// theirs: it is what nobody has been promised yet, and with it would go names that the model counts on.
     fn drop_unsynced(&mut self, ino: u64) {
-        let is_database =
-            self.names.iter().any(|((_, name), linked)| *linked == ino && name.to_string_lossy().contains(".db"));
+        let is_database = self.sort(ino) == "database";
         if let Some(inode) = self.inodes.get_mut(&ino).filter(|_| !is_database) {
-            inode.data = inode.synced.clone();
+            let size = inode.data.len();
+            inode.data.clone_from(&inode.synced);
+            inode.data.resize(size, 0);
         }
+    }
+
+    /// The sort of a file, for faults. One without a name is a file like any other.
+    fn sort(&self, ino: u64) -> &'static str {
+        self.names.iter().find(|(_, linked)| **linked == ino).map_or("file", |((_, name), _)| sort_of(name))
     }
 
     fn attr(&self, ino: u64) -> Option<FileAttr> {
@@ -207,7 +213,7 @@ impl Volume {
         if state.find(parent, name).is_some() {
             return Err(Errno::EEXIST);
         }
-        self.faults.refuse("create")?;
+        self.faults.refuse("create", sort_of(name))?;
         let ino = state.add(folder, u16::try_from(mode & 0o777).unwrap());
         state.names.insert((parent, name.to_owned()), ino);
         state.changed(vec![parent]);
@@ -220,7 +226,7 @@ impl Volume {
         if state.inodes[&ino].folder && !state.is_empty(ino) {
             return Err(Errno::ENOTEMPTY);
         }
-        self.faults.refuse("remove")?;
+        self.faults.refuse("remove", sort_of(name))?;
         state.names.remove(&(parent, name.to_owned()));
         state.changed(vec![parent]);
         Ok(())
@@ -273,12 +279,13 @@ impl Filesystem for Volume {
         reply: ReplyAttr,
     ) {
         let mut state = self.state();
+        let sort = state.sort(ino.0);
         let Some(inode) = state.inodes.get_mut(&ino.0) else { return reply.error(Errno::ENOENT) };
         if let Some(mode) = mode {
             inode.perm = u16::try_from(mode & 0o777).unwrap();
         }
         if let Some(size) = size {
-            if let Err(error) = self.faults.refuse("resize") {
+            if let Err(error) = self.faults.refuse("resize", sort) {
                 return reply.error(error);
             }
             resize(&mut inode.data, size);
@@ -325,7 +332,7 @@ impl Filesystem for Volume {
         if state.find(parent.0, name).is_some() {
             return reply.error(Errno::EEXIST);
         }
-        if let Err(error) = self.faults.refuse("link") {
+        if let Err(error) = self.faults.refuse("link", sort_of(name)) {
             return reply.error(error);
         }
         state.names.insert((parent.0, name.to_owned()), ino.0);
@@ -347,7 +354,7 @@ impl Filesystem for Volume {
         let (from, to) = ((parent.0, name.to_owned()), (new_parent.0, new_name.to_owned()));
         let Some(ino) = state.names.get(&from).copied() else { return reply.error(Errno::ENOENT) };
         let target = state.names.get(&to).copied();
-        if let Err(error) = self.faults.refuse("rename") {
+        if let Err(error) = self.faults.refuse("rename", sort_of(name)) {
             return reply.error(error);
         }
         if flags.contains(RenameFlags::RENAME_EXCHANGE) {
@@ -402,11 +409,15 @@ impl Filesystem for Volume {
         reply: ReplyWrite,
     ) {
         let mut state = self.state();
+        let sort = state.sort(ino.0);
         let Some(inode) = state.inodes.get_mut(&ino.0) else { return reply.error(Errno::ENOENT) };
         let start = usize::try_from(offset).unwrap();
         // Nobody is told of what happens to pages that were written through a memory map.
-        let taken =
-            if flags.contains(WriteFlags::FUSE_WRITE_CACHE) { Ok(data.len()) } else { self.faults.take(data.len()) };
+        let taken = if flags.contains(WriteFlags::FUSE_WRITE_CACHE) {
+            Ok(data.len())
+        } else {
+            self.faults.take(data.len(), sort)
+        };
         let data = match taken {
             Ok(taken) => &data[..taken],
             Err(error) => return reply.error(error),
@@ -424,18 +435,19 @@ impl Filesystem for Volume {
     }
 
     fn fsync(&self, _: &Request, ino: INodeNo, _: FileHandle, _: bool, reply: ReplyEmpty) {
-        if let Err(error) = self.faults.refuse("sync") {
-            self.state().drop_unsynced(ino.0);
+        let mut state = self.state();
+        if let Err(error) = self.faults.refuse("sync", state.sort(ino.0)) {
+            state.drop_unsynced(ino.0);
             return reply.error(error);
         }
-        if let Some(inode) = self.state().inodes.get_mut(&ino.0) {
+        if let Some(inode) = state.inodes.get_mut(&ino.0) {
             inode.synced = inode.data.clone();
         }
         reply.ok();
     }
 
     fn fsyncdir(&self, _: &Request, ino: INodeNo, _: FileHandle, _: bool, reply: ReplyEmpty) {
-        if let Err(error) = self.faults.refuse("sync names") {
+        if let Err(error) = self.faults.refuse("sync names", "folder") {
             return reply.error(error);
         }
         self.state().sync_names(ino.0);

@@ -1,5 +1,7 @@
 //! What a failing disk refuses, and when.
 
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::sync::{Mutex, MutexGuard};
 
 use fuser::Errno;
@@ -15,51 +17,84 @@ pub(crate) enum Fault {
     Short,
 }
 
+/// What fails after the first failure.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Then {
+    /// Nothing.
+    Heals,
+    /// Whatever is of the same kind.
+    Same,
+    /// Everything.
+    Dies,
+}
+
+/// What is done, and to which sort of file.
+pub(crate) type Kind = (&'static str, &'static str);
+
 #[derive(Default)]
 struct Plan {
-    /// The operation that fails, counted from one, and how; all that follow it, too, if it is a lasting failure.
-    failing: Option<(u64, Fault, bool)>,
+    /// The operation of a kind, counted from one, that fails, how, and what then.
+    failing: Option<(Kind, u64, Fault, Then)>,
     /// Operations since the count began.
-    seen: u64,
-    /// What was refused.
-    struck: Vec<&'static str>,
+    seen: BTreeMap<Kind, u64>,
+    /// Those that were refused.
+    struck: BTreeMap<Kind, u64>,
 }
 
 /// The faults of one device's disks. Without any, operations are counted.
 #[derive(Default)]
 pub(crate) struct Faults(Mutex<Plan>);
 
+/// The sort of a file, by its name.
+pub(crate) fn sort_of(name: &OsStr) -> &'static str {
+    let name = name.to_string_lossy();
+    if name.contains(".db") {
+        "database"
+    } else if name.ends_with(".log") {
+        "log"
+    } else {
+        "file"
+    }
+}
+
 impl Faults {
     fn plan(&self) -> MutexGuard<'_, Plan> {
         self.0.lock().unwrap()
     }
 
-    /// From now on the operation of this number fails, and, if the failure lasts, every later one.
-    pub(crate) fn arm(&self, at: u64, fault: Fault, lasts: bool) {
-        *self.plan() = Plan { failing: Some((at, fault, lasts)), ..Plan::default() };
+    /// From now on the operation of this kind and number fails.
+    pub(crate) fn arm(&self, kind: Kind, at: u64, fault: Fault, then: Then) {
+        *self.plan() = Plan { failing: Some((kind, at, fault, then)), ..Plan::default() };
     }
 
-    /// Nothing fails any more; the count begins anew. How many operations there were, and which of them were refused.
-    pub(crate) fn heal(&self) -> (u64, Vec<&'static str>) {
+    /// Nothing fails any more; the count begins anew. How many operations there were, and how many of them were refused.
+    pub(crate) fn heal(&self) -> (BTreeMap<Kind, u64>, BTreeMap<Kind, u64>) {
         let plan = std::mem::take(&mut *self.plan());
         (plan.seen, plan.struck)
     }
 
     /// One operation that changes the disk, about to happen; how it fails.
-    fn strike(&self, operation: &'static str) -> Option<Fault> {
+    fn strike(&self, kind: Kind) -> Option<Fault> {
         let mut plan = self.plan();
-        plan.seen += 1;
-        let (at, fault, lasts) = plan.failing?;
-        let strikes = plan.seen == at || lasts && plan.seen > at;
+        let seen = plan.seen.entry(kind).or_default();
+        *seen += 1;
+        let seen = *seen;
+        let (chosen, at, fault, then) = plan.failing?;
+        let has_begun = !plan.struck.is_empty();
+        let strikes = match then {
+            Then::Heals => kind == chosen && seen == at,
+            Then::Same => kind == chosen && seen >= at,
+            Then::Dies => has_begun || kind == chosen && seen == at,
+        };
         strikes.then(|| {
-            plan.struck.push(operation);
+            *plan.struck.entry(kind).or_default() += 1;
             fault
         })
     }
 
     /// One operation that is done or is not.
-    pub(crate) fn refuse(&self, operation: &'static str) -> Result<(), Errno> {
-        match self.strike(operation) {
+    pub(crate) fn refuse(&self, operation: &'static str, sort: &'static str) -> Result<(), Errno> {
+        match self.strike((operation, sort)) {
             None => Ok(()),
             Some(Fault::Broken | Fault::Short) => Err(Errno::EIO),
             Some(Fault::Full) => Err(Errno::ENOSPC),
@@ -67,8 +102,8 @@ impl Faults {
     }
 
     /// A write of so many bytes: how many of them are taken.
-    pub(crate) fn take(&self, bytes: usize) -> Result<usize, Errno> {
-        match self.strike("write") {
+    pub(crate) fn take(&self, bytes: usize, sort: &'static str) -> Result<usize, Errno> {
+        match self.strike(("write", sort)) {
             None => Ok(bytes),
             Some(Fault::Short) if bytes > 1 => Ok(bytes / 2),
             Some(Fault::Broken | Fault::Short) => Err(Errno::EIO),
