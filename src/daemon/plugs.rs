@@ -61,6 +61,10 @@ impl LocalTree for VaultFs {
     fn freeze(&self) -> Box<dyn Frozen + '_> {
         Box::new(FrozenTree { guard: Self::freeze(self) })
     }
+
+    fn doubt_listing(&self, folder: NodeId) {
+        self.listing_doubted(folder);
+    }
 }
 
 struct FrozenTree<'a> {
@@ -150,6 +154,12 @@ impl ChangeSink for EngineLink {
     fn changed(&self, _node: NodeId) {
         if let Some(engine) = self.engine() {
             engine.kick();
+        }
+    }
+
+    fn listed(&self, folder: NodeId) {
+        if let Some(engine) = self.engine() {
+            engine.folder_opened(folder);
         }
     }
 

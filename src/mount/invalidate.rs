@@ -93,6 +93,10 @@ impl KernelNotices for Invalidator {
         queue(&self.names, NameNotice::Listing(parent));
     }
 
+    fn listing(&self, folder: InodeNo) {
+        queue(&self.names, NameNotice::Listing(folder));
+    }
+
     fn attributes(&self, ino: InodeNo) {
         queue(&self.names, NameNotice::Attributes(ino));
     }

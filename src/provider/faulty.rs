@@ -196,6 +196,10 @@ impl<P: Provider> Provider for Faulty<P> {
         self.call(Operation::Find, self.inner.find(parent, name)).await
     }
 
+    async fn children(&self, folder: &RemoteId) -> Result<Vec<RemoteEntry>> {
+        self.call(Operation::Changes, self.inner.children(folder)).await
+    }
+
     async fn read(&self, id: &RemoteId, revision: &Revision, range: ByteRange) -> Result<Bytes> {
         self.call(Operation::Read, async {
             if !self.capabilities.ranged_read {

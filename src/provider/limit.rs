@@ -176,6 +176,10 @@ impl<P: Provider> Provider for Limited<P> {
         self.metadata(Operation::Find, self.inner.find(parent, name)).await
     }
 
+    async fn children(&self, folder: &RemoteId) -> Result<Vec<RemoteEntry>> {
+        self.call(Operation::Changes, self.deadlines.listing, self.inner.children(folder)).await
+    }
+
     async fn read(&self, id: &RemoteId, revision: &Revision, range: ByteRange) -> Result<Bytes> {
         self.call(Operation::Read, self.deadlines.read, self.inner.read(id, revision, range)).await
     }

@@ -67,6 +67,13 @@ pub trait Provider: Send + Sync + 'static {
     /// The entry of this name in a folder; `None` if there is none. Names compare by the provider's own rules.
     async fn find(&self, parent: &RemoteId, name: &EntryName) -> Result<Option<RemoteEntry>>;
 
+    /// The entries of one folder as they are now; [`ErrorKind::NotFound`] if it is gone. Only where the feed does not tell everything
+    /// (not [`Capabilities::reports_case_rename`]).
+    async fn children(&self, folder: &RemoteId) -> Result<Vec<RemoteEntry>> {
+        let text = format!("{folder}: the feed of this provider tells everything");
+        Err(ProviderError::new(ErrorKind::Unsupported, "list a folder", text))
+    }
+
     /// Bytes `range` of one version of a file. Exactly `range.len()` bytes, or an error; never bytes of another revision
     /// ([`ErrorKind::RevisionGone`] instead). A provider that still has a version that was replaced may serve it. Ranges beyond the size are [`ErrorKind::Invalid`].
     async fn read(&self, id: &RemoteId, revision: &Revision, range: ByteRange) -> Result<Bytes>;

@@ -14,6 +14,7 @@ use super::backoff::Backoff;
 use super::event::{Event, EventKind, Events};
 use super::found_copies::Arrivals;
 use super::fresh::Fresh;
+use super::opened::Opened;
 use super::ports::{Hydrate, LocalTree, Selection};
 use crate::catalog::Catalog;
 use crate::content::ContentStore;
@@ -101,6 +102,7 @@ pub struct Engine {
     pub(super) backoff: Backoff,
     pub(super) fresh: Fresh,
     pub(super) arrivals: Arrivals,
+    pub(super) opened: Opened,
     /// One driver at a time.
     pub(super) turn: tokio::sync::Mutex<()>,
     /// Wakes the driver.
@@ -237,6 +239,7 @@ impl Engine {
             events: Events::new(),
             fresh: Fresh::default(),
             arrivals: Arrivals::default(),
+            opened: Opened::default(),
             turn: tokio::sync::Mutex::new(()),
             wake: Notify::new(),
             finished: watch::Sender::new((0, super::status::CycleReport::default())),

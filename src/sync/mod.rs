@@ -27,6 +27,7 @@ mod keep_here;
 mod local_step;
 pub mod mend;
 mod observe;
+mod opened;
 mod overrule;
 pub mod plan;
 pub mod planner;

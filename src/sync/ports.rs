@@ -19,6 +19,9 @@ pub trait LocalTree: Send + Sync {
     /// Takes the namespace lock: while the guard lives no application changes the local tree and no file starts being written.
     /// Never held over a provider call or an await.
     fn freeze(&self) -> Box<dyn Frozen + '_>;
+
+    /// Whoever lists this folder the next time asks for its names again, instead of believing what the mount has told a while ago.
+    fn doubt_listing(&self, folder: NodeId);
 }
 
 /// The namespace lock, held. Taken before the catalog's writer.
@@ -106,6 +109,8 @@ impl LocalTree for Unmounted {
     fn freeze(&self) -> Box<dyn Frozen + '_> {
         Box::new(UnmountedGuard { _guard: self.lock.lock().unwrap_or_else(std::sync::PoisonError::into_inner) })
     }
+
+    fn doubt_listing(&self, _folder: NodeId) {}
 }
 
 struct UnmountedGuard<'a> {

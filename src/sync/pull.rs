@@ -51,7 +51,7 @@ impl Engine {
     /// Reads everything that changed and applies it with the new cursor in one transaction. Returns the number of rows changed.
     pub(super) async fn pull(&self, force_full: bool) -> Result<u64> {
         self.settle_attempts().await?;
-        let changed = self.pull_feed(force_full).await?;
+        let changed = self.pull_feed(force_full).await? + self.look_into_opened().await?;
         self.attach_staged()?;
         self.look_after_the_cache().await?;
         Ok(changed)

@@ -37,6 +37,9 @@ impl VaultFs {
         if row.kind != NodeKind::Folder {
             return Err(FsError::NotFolder);
         }
+        if position == 0 {
+            self.parts.sink.listed(row.node);
+        }
         let mut after = NodeId(position);
         loop {
             let page = self.parts.catalog.read(|view| view.local_children(row.node, after, PAGE_ROWS))?;

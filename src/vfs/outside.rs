@@ -5,7 +5,7 @@ use super::handles::{CleanContent, OpenContent, OpenInodes};
 use super::{Result, VaultFs, arc_file};
 use crate::catalog::{LocalContent, Version};
 use crate::types::ranked_lock::RankedGuard;
-use crate::types::{EntryName, InodeNo};
+use crate::types::{EntryName, InodeNo, NodeId};
 
 /// The namespace lock, held: no application changes names, starts writing a clean file, or opens one. Files may still be closed, so
 /// what the guard says of open files errs on the safe side.
@@ -28,6 +28,13 @@ impl VaultFs {
     pub fn name_changed(&self, parent: InodeNo, name: &EntryName) {
         if let Some(notices) = self.notices() {
             notices.entry(parent, name);
+        }
+    }
+
+    /// The kernel asks for the listing of a folder again when somebody opens it.
+    pub fn listing_doubted(&self, folder: NodeId) {
+        if let (Some(notices), Ok(Some(row))) = (self.notices(), self.parts.catalog.read(|view| view.local(folder))) {
+            notices.listing(row.ino);
         }
     }
 

@@ -27,6 +27,8 @@ pub trait BlockSource: Send + Sync {
 pub trait ChangeSink: Send + Sync {
     /// A node changed in L: sync may look.
     fn changed(&self, node: NodeId);
+    /// Somebody lists a folder.
+    fn listed(&self, folder: NodeId);
     /// A failure that a person should be able to read later: path, operation, cause.
     fn problem(&self, node: NodeId, operation: &'static str, cause: &dyn std::error::Error);
 }
@@ -35,6 +37,8 @@ pub trait ChangeSink: Send + Sync {
 pub trait KernelNotices: Send + Sync {
     /// A name in a folder changed, and with it the folder's listing. Never blocks.
     fn entry(&self, parent: InodeNo, name: &EntryName);
+    /// What was told of a folder's listing is to be asked for again. Never blocks.
+    fn listing(&self, folder: InodeNo);
     /// Attributes of an inode changed. Never blocks.
     fn attributes(&self, ino: InodeNo);
     /// Attributes and bytes of a file changed. Never blocks.

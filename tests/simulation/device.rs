@@ -25,7 +25,7 @@ pub(crate) struct Running {
     pub(crate) catalog: Arc<Catalog>,
     pub(crate) content: Arc<ContentStore>,
     pub(crate) engine: Arc<Engine>,
-    mount: Arc<SimMount>,
+    pub(crate) mount: Arc<SimMount>,
     stop: watch::Sender<bool>,
     task: JoinHandle<()>,
 }

@@ -4,6 +4,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use vaultfs::provider::ErrorKind;
 use vaultfs::sync::VaultState;
 use vaultfs::types::NodeId;
 
@@ -80,4 +81,70 @@ async fn a_duplicate_is_made_by_the_provider() {
     tokio::time::sleep(Duration::from_secs(60)).await;
     assert!(anna.open_and_read(&anna.rows()["take 2.wav"]).await.unwrap() == take);
     assert_eq!(anna.open_and_read(&anna.rows()["take.wav"]).await.unwrap(), b"other");
+}
+
+/// Somebody renames on the website, in case alone: the feed keeps quiet.
+fn rename_quietly(cloud: &Mutex<Cloud>, from: &str, to: &str) {
+    let mut cloud = cloud.lock().unwrap();
+    let entry = cloud.entries.values().find(|entry| entry.name.as_str() == from).cloned().unwrap();
+    let (parent, groups) = (entry.parent.unwrap(), cloud.groups());
+    cloud.relocate(&entry.id, &parent, &name(to)).unwrap();
+    assert_eq!(cloud.groups(), groups, "nothing is told");
+}
+
+const HOUR: Duration = Duration::from_secs(3600);
+
+#[tokio::test(start_paused = true)]
+async fn a_rename_of_case_alone_is_seen_within_a_day() {
+    let (cloud, anna, ben) = devices(Manner::Dropbox);
+    let folder = anna.mkdir(NodeId::ROOT, &name("Songs")).unwrap();
+    anna.create(folder, &name("mix.json"), b"{}", true).unwrap();
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    rename_quietly(&cloud, "Songs", "SONGS");
+    rename_quietly(&cloud, "mix.json", "Mix.json");
+    tokio::time::sleep(HOUR).await;
+    assert_eq!(ben.rows().keys().collect::<Vec<_>>(), ["Songs", "Songs/mix.json"]);
+    tokio::time::sleep(24 * HOUR).await;
+    for device in [&anna, &ben] {
+        assert_eq!(device.rows().keys().collect::<Vec<_>>(), ["SONGS", "SONGS/Mix.json"], "{}", device.name);
+        assert_eq!(device.provider.listed.load(Ordering::Relaxed), 0, "nobody has looked");
+    }
+    assert_eq!(anna.rows()["SONGS"].node, folder, "it is the same folder");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rename_of_case_alone_is_seen_by_whoever_opens_the_folder() {
+    let (cloud, anna, ben) = devices(Manner::Dropbox);
+    let folder = anna.mkdir(NodeId::ROOT, &name("Songs")).unwrap();
+    anna.create(folder, &name("mix.json"), b"{}", true).unwrap();
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    let (engine, songs) = (Arc::clone(&ben.run().engine), ben.rows()["Songs"].node);
+    let looks = || ben.provider.listed.load(Ordering::Relaxed);
+    // Everything was listed a moment ago.
+    engine.folder_opened(songs);
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    rename_quietly(&cloud, "mix.json", "Mix.json");
+    engine.folder_opened(songs);
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    assert_eq!((looks(), ben.rows().contains_key("Songs/mix.json")), (0, true));
+    assert!(ben.run().mount.doubted.lock().unwrap().is_empty());
+    // An hour later what the kernel knows of the folder is not believed any more, and whoever opens it sees what it is.
+    tokio::time::sleep(HOUR + Duration::from_secs(600)).await;
+    assert_eq!(*ben.run().mount.doubted.lock().unwrap(), [songs]);
+    assert_eq!((looks(), ben.rows().contains_key("Songs/mix.json")), (0, true), "nobody has looked");
+    engine.folder_opened(songs);
+    engine.folder_opened(songs);
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    assert_eq!(looks(), 1);
+    assert_eq!(ben.rows().keys().collect::<Vec<_>>(), ["Songs", "Songs/Mix.json"]);
+    assert_eq!(engine.status().unwrap().state, VaultState::Idle);
+    // A provider that cannot be asked now is no trouble: it comes with the next listing.
+    rename_quietly(&cloud, "Mix.json", "MIX.json");
+    tokio::time::sleep(2 * HOUR).await;
+    ben.provider.set_trouble(Some(("list a folder", ErrorKind::Busy)));
+    engine.folder_opened(songs);
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    assert_eq!((engine.status().unwrap().state, looks()), (VaultState::Idle, 2));
+    tokio::time::sleep(24 * HOUR).await;
+    assert!(ben.rows().contains_key("Songs/MIX.json"));
 }

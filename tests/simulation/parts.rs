@@ -8,7 +8,7 @@ use vaultfs::catalog::Version;
 use vaultfs::content::ContentStore;
 use vaultfs::provider::Provider;
 use vaultfs::sync::ports::{Frozen, Hydrate, LocalChange, LocalTree};
-use vaultfs::types::{ByteRange, InodeNo};
+use vaultfs::types::{ByteRange, InodeNo, NodeId};
 
 /// Fetches whole versions, as the fetch workers do.
 pub(crate) struct SimHydrate<P> {
@@ -34,6 +34,8 @@ impl<P: Provider> Hydrate for SimHydrate<P> {
 pub(crate) struct SimMount {
     pub(crate) namespace: Mutex<()>,
     pub(crate) writing: Mutex<BTreeSet<InodeNo>>,
+    /// Folders whose listing was taken from the kernel.
+    pub(crate) doubted: Mutex<Vec<NodeId>>,
 }
 
 struct SimFrozen<'a> {
@@ -44,6 +46,10 @@ struct SimFrozen<'a> {
 impl LocalTree for SimMount {
     fn freeze(&self) -> Box<dyn Frozen + '_> {
         Box::new(SimFrozen { mount: self, _guard: self.namespace.lock().unwrap() })
+    }
+
+    fn doubt_listing(&self, folder: NodeId) {
+        self.doubted.lock().unwrap().push(folder);
     }
 }
 

@@ -58,6 +58,8 @@ pub(crate) struct SimProvider {
     pub(crate) copies: AtomicU64,
     /// Times that bytes were asked for.
     pub(crate) reads: AtomicU64,
+    /// Folders that were looked into.
+    pub(crate) listed: AtomicU64,
     /// Calls made.
     pub(crate) calls: AtomicU64,
     /// What went wrong.
@@ -98,6 +100,7 @@ impl SimProvider {
             received: AtomicU64::new(0),
             copies: AtomicU64::new(0),
             reads: AtomicU64::new(0),
+            listed: AtomicU64::new(0),
             calls: AtomicU64::new(0),
             struck: Struck::default(),
             pulls: Mutex::default(),
@@ -364,6 +367,16 @@ impl Provider for SimProvider {
             return refuse(ErrorKind::NotFound, "find");
         }
         Ok(cloud.child(parent, name).map(|entry| cloud.describe(entry)))
+    }
+
+    async fn children(&self, folder: &RemoteId) -> Result<Vec<RemoteEntry>> {
+        self.listed.fetch_add(1, Ordering::Relaxed);
+        self.request("list a folder").await?;
+        let cloud = self.cloud();
+        if !cloud.entries.contains_key(folder) {
+            return refuse(ErrorKind::NotFound, "list a folder");
+        }
+        Ok(cloud.children(folder).into_iter().map(|entry| cloud.describe(entry)).collect())
     }
 
     async fn read(&self, id: &RemoteId, revision: &Revision, range: ByteRange) -> Result<Bytes> {

@@ -11,7 +11,7 @@ use super::api::Call;
 use super::place::{Root, as_path, child_of, file_entry, folder_entry, parent_of, unshowable};
 use super::shown::{may_be_shortened, shown};
 use super::state::Shared;
-use super::wire::{ContinueFrom, FileMetadata, FolderMetadata, GetMetadata, ListFolder, Listing, Metadata};
+use super::wire::{FileMetadata, FolderMetadata, GetMetadata, Metadata};
 use crate::provider::{ErrorKind, ProviderError, RemoteEntry, Result};
 use crate::types::{EntryName, RemoteId};
 
@@ -273,7 +273,7 @@ impl Shared {
                 }
                 Some(_) => self.disbelieve(),
                 None if may_be_shortened(name)
-                    && let Some(found) = self.behind(&root, &folder, name).await? =>
+                    && let Some(found) = self.behind(FIND, &root, &folder, name).await? =>
                 {
                     return self.entry(FIND, found, folder.id).map(Some);
                 }
@@ -289,39 +289,6 @@ impl Shared {
             }
         }
         Err(restless(FIND, name.as_str()))
-    }
-}
-
-impl Shared {
-    /// The entry of a folder whose name is too long to be shown and is shown as this one.
-    async fn behind(&self, root: &Root, folder: &Folder, name: &EntryName) -> Result<Option<Found>> {
-        let call = Call::read(FIND, name.as_str());
-        let argument = ListFolder { path: &folder.path, recursive: false, limit: None };
-        let page = self.api.rpc("files/list_folder", &call, &argument).await;
-        let mut page: Listing = match page {
-            Ok(page) => page,
-            Err(error) if error.has("not_found") || error.has("not_folder") => return Ok(None),
-            Err(error) => return Err(error.into_error(&call)),
-        };
-        let key = super::names::RULES.key(name);
-        loop {
-            let is_it = |told: &str| shown(told).is_some_and(|shown| super::names::RULES.key(&shown) == key);
-            let path = page.entries.iter().find_map(|entry| match entry {
-                Metadata::File(FileMetadata { name, path_lower, .. })
-                | Metadata::Folder(FolderMetadata { name, path_lower, .. }) => {
-                    path_lower.as_deref().filter(|_| is_it(name))
-                }
-                Metadata::Deleted(_) | Metadata::Unknown => None,
-            });
-            if let Some(path) = path {
-                return self.found(FIND, root, path).await;
-            }
-            if !page.has_more {
-                return Ok(None);
-            }
-            let next = self.api.rpc("files/list_folder/continue", &call, &ContinueFrom { cursor: &page.cursor }).await;
-            page = next.map_err(|error| error.into_error(&call))?;
-        }
     }
 }
 

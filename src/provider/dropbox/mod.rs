@@ -22,6 +22,7 @@ mod copy;
 mod edit;
 mod feed;
 mod fold;
+mod folder;
 mod index;
 #[cfg(test)]
 mod index_tests;
@@ -118,6 +119,10 @@ impl Provider for DropboxProvider {
 
     async fn find(&self, parent: &RemoteId, name: &EntryName) -> Result<Option<RemoteEntry>> {
         self.shared.find(parent, name).await
+    }
+
+    async fn children(&self, folder: &RemoteId) -> Result<Vec<RemoteEntry>> {
+        self.shared.children(folder).await
     }
 
     async fn read(&self, id: &RemoteId, revision: &Revision, range: ByteRange) -> Result<Bytes> {

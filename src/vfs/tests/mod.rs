@@ -22,6 +22,10 @@ use crate::vaults::layout::LayoutKind;
 /// What the ports were told, in order.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) enum Told {
+    /// A folder was listed.
+    Listed(NodeId),
+    /// The kernel drops the listing of a folder.
+    Listing(InodeNo),
     /// A reader needs blocks.
     Fetch { stream: u64 },
     /// A reader was served from what is here.
@@ -85,6 +89,10 @@ impl ChangeSink for Recorder {
         self.tell(Told::Changed(node));
     }
 
+    fn listed(&self, folder: NodeId) {
+        self.tell(Told::Listed(folder));
+    }
+
     fn problem(&self, node: NodeId, operation: &'static str, cause: &dyn std::error::Error) {
         panic!("{operation} of {node}: {cause}");
     }
@@ -92,6 +100,10 @@ impl ChangeSink for Recorder {
 
 impl KernelNotices for Recorder {
     fn entry(&self, _parent: InodeNo, _name: &EntryName) {}
+
+    fn listing(&self, folder: InodeNo) {
+        self.tell(Told::Listing(folder));
+    }
 
     fn attributes(&self, _ino: InodeNo) {}
 

@@ -70,3 +70,24 @@ fn a_truncation_of_a_file_that_nobody_has_open_is_told_to_sync_and_leaves_nothin
     let handle = world.open(&row);
     assert_eq!(world.read(handle, 0, 10), [byte_at(0); 3]);
 }
+
+#[test]
+fn a_folder_that_is_listed_is_told_once_however_long_its_listing_is() {
+    let world = World::new();
+    (0..3).for_each(|number| drop(world.cold_file(&format!("{number}.wav"), 10)));
+    world.told();
+    let root = world.vfs.getattr(InodeNo::ROOT).unwrap().ino;
+    let mut last = 0;
+    while {
+        let from = last;
+        let tell = |entry: DirEntry| {
+            last = entry.position;
+            true
+        };
+        world.vfs.list(root, from, false, tell).unwrap();
+        last != from
+    } {}
+    assert_eq!(world.told(), [Told::Listed(NodeId::ROOT)]);
+    world.vfs.listing_doubted(NodeId::ROOT);
+    assert_eq!(world.told(), [Told::Listing(root)]);
+}
