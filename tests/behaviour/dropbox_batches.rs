@@ -7,12 +7,12 @@ use cloud_sim::dropbox::Contention;
 use cloud_sim::faults::{Failure, Fault};
 use futures_util::future::join_all;
 use futures_util::stream::{self, StreamExt as _};
-use vaultfs::provider::{ErrorKind, RemoteEntry, Result};
-use vaultfs::types::RemoteId;
+use vaultfs::provider::{ErrorKind, RemoteEntry, Result, Upload, UploadObserver, UploadSession, UploadTarget};
+use vaultfs::types::{ContentHash, HashKind, RemoteId};
 
 use crate::copy::copy;
-use crate::dropbox_world::{DropboxWorld, InFolder};
-use crate::harness::{Node, World, bytes, create, name, read_all, root};
+use crate::dropbox_world::{DropboxWorld, InFolder, InParts};
+use crate::harness::{Memory, Node, World, bytes, create, name, read_all, request, root};
 
 const FINISH: &str = "files/upload_session/finish_batch_v2";
 
@@ -174,4 +174,42 @@ async fn a_source_that_changes_between_the_look_and_the_copy() {
     assert_eq!(world.sim.log().count("files/delete_v2"), 1);
     let truth = world.web().truth().await;
     assert!(truth.len() == 2 && truth["take"] == Node::File(b"somebody else's".to_vec()));
+}
+
+/// Remembers how far an upload has come.
+#[derive(Default)]
+struct Remembers(std::sync::Mutex<Option<UploadSession>>);
+
+impl UploadObserver for Remembers {
+    fn progressed(&self, _sent: u64) {}
+
+    fn session(&self, session: &UploadSession) {
+        *self.0.lock().unwrap() = Some(session.clone());
+    }
+}
+
+/// A session lives for seven days. What rested for longer is begun anew, and what did not goes on.
+#[tokio::test]
+async fn an_upload_that_rested_for_too_long_is_begun_anew() {
+    const APPEND: &str = "files/upload_session/append_v2";
+    for (days, beginnings) in [(6, 1), (8, 2)] {
+        let world = DropboxWorld::<InParts>::fresh().await;
+        let (provider, log) = (world.provider(), world.sim.log());
+        let root = root(provider).await;
+        let content = bytes(9 * 1024 * 1024, 5);
+        let hash = ContentHash::of(HashKind::Dropbox, &content);
+        let (source, observer) = (Memory(content.clone()), Remembers::default());
+        let target = || UploadTarget::Create { parent: root.clone(), name: name("take.wav") };
+        world.sim.faults().next(APPEND, Fault::Delay(Duration::ZERO));
+        world.sim.faults().always(APPEND, Fault::DropBefore);
+        provider.upload(request(target(), &source, hash, &observer)).await.unwrap_err();
+        let resume = observer.0.lock().unwrap().clone();
+        assert!(resume.is_some(), "a part was confirmed");
+        world.sim.faults().clear();
+        world.sim.clock().advance(Duration::from_secs(days * 24 * 3600));
+        let again = Upload { resume, ..request(target(), &source, hash, &observer) };
+        let stored = provider.upload(again).await.unwrap();
+        assert!(read_all(provider, &stored).await.unwrap() == content, "{days} days");
+        assert_eq!(log.count("files/upload_session/start"), beginnings, "{days} days");
+    }
 }

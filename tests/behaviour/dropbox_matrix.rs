@@ -387,15 +387,35 @@ columns! {
         &[ErrorKind::Refused, NotFound], 1, &[Call::Metadata, Call::Copy, Call::CreateFolder];
 }
 
-/// Other bytes were stored than were sent, or so it seems: the engine looks.
+/// Other bytes were stored than were sent, or so it seems: they are sent again.
 #[tokio::test]
 async fn a_wrong_hash_in_the_answer() {
+    for fault in [Special::WrongHash, Special::StoreWrong] {
+        let cell = Cell::new().await;
+        cell.sim.faults().next("files/upload", Fault::Special(fault));
+        cell.upload("new", b"new bytes").await.unwrap();
+        assert_eq!(cell.sim.log().count("files/upload"), 2, "{fault:?}");
+        cell.sim.faults().next("files/upload", Fault::Special(fault));
+        let found = cell.provider.find(&cell.root, &name("new")).await.unwrap().unwrap();
+        assert_eq!(read_all(&cell.provider, &found).await.unwrap(), b"new bytes");
+        let edited = crate::harness::replace(&cell.provider, &found, b"edited").await.unwrap();
+        assert_eq!((read_all(&cell.provider, &edited).await.unwrap(), edited.id), (b"edited".to_vec(), found.id));
+        assert_eq!(cell.web.truth().await["new"], Node::File(b"edited".to_vec()), "{fault:?}");
+    }
+}
+
+/// A service that never stores what is sent has stored nothing.
+#[tokio::test]
+async fn wrong_bytes_again_and_again() {
     let cell = Cell::new().await;
-    cell.sim.faults().next("files/upload", Fault::Special(Special::WrongHash));
+    cell.sim.faults().always("files/upload", Fault::Special(Special::StoreWrong));
     let told = cell.upload("new", b"new bytes").await.unwrap_err();
+    assert_eq!(told.kind, Corrupt, "{told}");
+    assert_eq!(cell.web.truth().await, cell.expected, "nothing is left of it");
+    let told = crate::harness::replace(&cell.provider, &cell.kept, b"edited").await.unwrap_err();
     assert_eq!(told.kind, Ambiguous, "{told}");
-    let found = cell.provider.find(&cell.root, &name("new")).await.unwrap().unwrap();
-    assert_eq!(read_all(&cell.provider, &found).await.unwrap(), b"new bytes");
+    cell.sim.faults().clear();
+    cell.upload("new", b"new bytes").await.unwrap();
 }
 
 /// The clock of the answers is wrong by years: nothing depends on it.

@@ -58,8 +58,8 @@ impl Shared {
         }
     }
 
-    /// The source was written to between the look and the copy.
-    async fn take_back(&self, copy: &FileMetadata, subject: &str) -> Result<Option<FileMetadata>> {
+    /// A file that was just made, and holds what it should not, is deleted unless somebody has used it already.
+    pub(super) async fn take_back(&self, copy: &FileMetadata, subject: &str) -> Result<Option<FileMetadata>> {
         let call = Call::write(UPLOAD, subject);
         let argument = Delete { path: &copy.id, parent_rev: Some(&copy.rev) };
         let turn = self.commits.turn().await;
@@ -68,7 +68,7 @@ impl Shared {
         match deleted {
             Ok(_) => Ok(None),
             // Somebody has used it already, or it is not known what became of it.
-            Err(_) => Err(unknown(subject, "what it was to be copied from has changed, and so has the copy")),
+            Err(_) => Err(unknown(subject, "it holds other bytes than it should, and could not be taken back")),
         }
     }
 }

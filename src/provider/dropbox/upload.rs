@@ -110,7 +110,7 @@ impl Shared {
         let target = Target { place, subject: name.to_string() };
         let stored = match self.copied(root, &target, upload).await {
             Ok(Some(copy)) => Ok(copy),
-            Ok(None) => self.store(root, &target, upload).await,
+            Ok(None) => self.store_right(root, &target, upload).await,
             Err(error) => Err(error),
         };
         match stored {
@@ -136,7 +136,7 @@ impl Shared {
             self.rev_now(root, id, expected).await?;
             let place = Place::Over { id: id.clone(), expected: expected.clone() };
             let target = Target { place, subject: format!("the file {id}") };
-            match self.store(root, &target, upload).await {
+            match self.store_right(root, &target, upload).await {
                 Ok(file) => return self.stored(root, target, &file, upload).await,
                 // To a write, the id of a file that is gone is no path at all.
                 Err(error) if ["conflict", "not_found", "malformed_path"].iter().any(|tag| error.has(tag)) => {
@@ -146,6 +146,32 @@ impl Shared {
             }
         }
         Err(mismatch(&id.0))
+    }
+
+    /// Stores the bytes; if other bytes come of it than were sent, once more over these, on the condition that nobody has touched them.
+    async fn store_right(
+        self: &Arc<Self>,
+        root: &Root,
+        target: &Target,
+        upload: &Upload<'_>,
+    ) -> std::result::Result<FileMetadata, CallError> {
+        let mut file = self.store(root, target, upload).await?;
+        for _ in 1..TRIES {
+            if is_what_was_sent(&file, upload) {
+                return Ok(file);
+            }
+            tracing::warn!("Dropbox has stored other bytes than were sent: they are sent again");
+            self.saw(&file);
+            let place = Place::Over { id: RemoteId(file.id.clone()), expected: revision_of(&file) };
+            let over = Target { place, subject: target.subject.clone() };
+            file = self.store(root, &over, upload).await?;
+        }
+        let is_new = matches!(target.place, Place::In { .. });
+        if !is_what_was_sent(&file, upload) && is_new && self.take_back(&file, &target.subject).await?.is_none() {
+            let text = format!("{}: Dropbox keeps storing other bytes than are sent", target.subject);
+            return Err(CallError::Failed(ProviderError::new(ErrorKind::Corrupt, UPLOAD, text)));
+        }
+        Ok(file)
     }
 
     /// The bytes on their way, by whichever way suits their size.
@@ -263,7 +289,7 @@ impl Shared {
         file: &FileMetadata,
         upload: &Upload<'_>,
     ) -> Result<RemoteEntry> {
-        if file.content_hash.as_deref() != Some(upload.hash.to_hex().as_str()) {
+        if !is_what_was_sent(file, upload) {
             let text = format!("{}: Dropbox has stored other bytes than were sent", target.subject);
             return Err(ProviderError::new(ErrorKind::Ambiguous, UPLOAD, text));
         }
@@ -282,6 +308,10 @@ impl Shared {
         let Some(parent) = parent else { return Err(not_found(UPLOAD, &file.name)) };
         file_entry(file, parent).ok_or_else(|| unshowable(UPLOAD, &file.name))
     }
+}
+
+fn is_what_was_sent(file: &FileMetadata, upload: &Upload<'_>) -> bool {
+    file.content_hash.as_deref() == Some(upload.hash.to_hex().as_str())
 }
 
 fn mismatch(thing: &str) -> ProviderError {

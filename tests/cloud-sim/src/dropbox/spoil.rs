@@ -18,6 +18,7 @@ pub(crate) fn spoil(mut response: Response, special: Option<Special>) -> Respons
             | Special::EmptyPage
             | Special::IgnoreRange
             | Special::OtherRange
+            | Special::StoreWrong
             | Special::NotFoundYet,
         )
         | None => return response,

@@ -115,6 +115,8 @@ pub enum Special {
     OtherRange,
     /// The content hash of the metadata is that of another content.
     WrongHash,
+    /// What is stored of an upload has another last byte than came.
+    StoreWrong,
     /// What was written a moment ago is not found yet.
     NotFoundYet,
 }

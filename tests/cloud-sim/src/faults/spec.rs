@@ -51,6 +51,7 @@ const NAMES: &[&str] = &[
     "ignore-range",
     "other-range",
     "wrong-hash",
+    "store-wrong",
     "not-found-yet",
 ];
 
@@ -113,6 +114,7 @@ fn fault(text: &str) -> Option<Fault> {
         "ignore-range" => Fault::Special(Special::IgnoreRange),
         "other-range" => Fault::Special(Special::OtherRange),
         "wrong-hash" => Fault::Special(Special::WrongHash),
+        "store-wrong" => Fault::Special(Special::StoreWrong),
         "not-found-yet" => Fault::Special(Special::NotFoundYet),
         _ => return None,
     })

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::{Answer, Reply, lookup};
 use crate::clock::from_wire_time;
-use crate::content::Blob;
+use crate::content::{Blob, Spill};
 use crate::dropbox::model::view::Place;
 use crate::dropbox::model::write::{Mode, Put, WriteError};
 use crate::dropbox::received::Received;
@@ -15,6 +15,7 @@ use crate::dropbox::upload_sessions::{Data, Session};
 use crate::dropbox::wire::errors::write_error;
 use crate::dropbox::wire::metadata::{Eye, Tagged};
 use crate::dropbox::wire::{Args, PathArg, PathKind, Refusal, tag};
+use crate::faults::Special;
 
 /// Where and how a content is to be committed.
 #[derive(Clone, Debug)]
@@ -69,6 +70,7 @@ impl Commit {
 
     /// Writes the content; the metadata of what stands there then.
     pub(crate) fn carry_out(&self, call: &Call<'_>, blob: Arc<Blob>) -> Result<Value, WriteError> {
+        let blob = if Special::StoreWrong.is(call.special) { spoilt(&call.dropbox.spill, blob) } else { blob };
         let mut world = call.world();
         let place = lookup::locate(&world, call.view, &self.path).map_err(|_| WriteError::Malformed)?;
         let put = Put {
@@ -83,6 +85,18 @@ impl Commit {
         let eye = Eye { world: &world, view: call.view, account: &call.caller.account };
         Ok(eye.place(&place, Tagged::No))
     }
+}
+
+/// The same content with another last byte; as it is where that cannot be made.
+fn spoilt(spill: &Spill, blob: Arc<Blob>) -> Arc<Blob> {
+    let mut bytes = vec![0; usize::try_from(blob.length()).unwrap_or(0)];
+    let spoilt = blob.read_at(0, &mut bytes).and_then(|_| {
+        if let Some(last) = bytes.last_mut() {
+            *last ^= 1;
+        }
+        Blob::from_bytes(spill, &bytes)
+    });
+    spoilt.map_or(blob, Arc::new)
 }
 
 /// Checks what came against the limits and the hash that was announced.
