@@ -88,6 +88,19 @@ impl Pace {
 
     /// Waits for a turn. `Err`: the gate is shut for this long, which is beyond `end`.
     pub(super) async fn turn(&self, end: Instant) -> Result<(), Duration> {
+        self.when(end, PaceState::take).await
+    }
+
+    /// Waits until the gate is open, for a call that is no question of pace: one that waits by its nature.
+    pub(super) async fn gate(&self, end: Instant) -> Result<(), Duration> {
+        self.when(end, |_, _| None).await
+    }
+
+    async fn when(
+        &self,
+        end: Instant,
+        take: impl Fn(&mut PaceState, Instant) -> Option<Duration>,
+    ) -> Result<(), Duration> {
         loop {
             let ready = {
                 let mut state = self.state();
@@ -96,7 +109,7 @@ impl Pace {
                     Some(open) if open > now => open,
                     Some(_) | None => {
                         state.shut_until = None;
-                        match state.take(now) {
+                        match take(&mut state, now) {
                             None => return Ok(()),
                             Some(wait) => now + wait,
                         }
@@ -180,6 +193,8 @@ mod tests {
         let pace = Pace::new();
         pace.complained(Some(Duration::from_secs(300)));
         let started = Instant::now();
+        let shut = pace.gate(started + Duration::from_secs(30)).await.unwrap_err();
+        assert!(shut > Duration::from_secs(299) && started.elapsed() < Duration::from_secs(1));
         let shut = pace.turn(started + Duration::from_secs(30)).await.unwrap_err();
         assert!(shut > Duration::from_secs(299) && started.elapsed() < Duration::from_secs(1));
         pace.turn(started + Duration::from_secs(400)).await.unwrap();

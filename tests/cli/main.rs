@@ -23,6 +23,8 @@ mod harness;
 mod limits;
 mod mounts;
 mod overrule;
+#[path = "../support/proxy.rs"]
+mod proxy;
 mod states;
 mod trouble;
 mod vaults;

@@ -5,6 +5,8 @@
 //! [--only NAME] [--json FILE]`. The scale is a share of the full sizes, such as 0.1; a size that is named is taken as it is.
 #![allow(clippy::print_stdout, clippy::unwrap_used, reason = "a benchmark prints its result and stops at trouble")]
 
+#[path = "../../support/proxy.rs"]
+#[allow(dead_code, reason = "each program uses its part of it")]
 mod proxy;
 mod rows;
 mod sides;

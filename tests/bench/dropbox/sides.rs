@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use cloud_sim::dropbox::{APP_KEY, APP_SECRET};
 
-use crate::proxy;
+use crate::proxy::Proxy;
 use crate::world::{FOLDER, World, memory};
 
 /// How long anything may take before it is given up.
@@ -128,7 +128,7 @@ pub(crate) struct Rclone {
     dir: PathBuf,
     mnt: PathBuf,
     certificate: PathBuf,
-    proxy: String,
+    proxy: Proxy,
     process: Option<Child>,
 }
 
@@ -144,7 +144,7 @@ impl Rclone {
         let config =
             format!("[sim]\ntype = dropbox\nclient_id = {APP_KEY}\nclient_secret = {APP_SECRET}\ntoken = {token}\n");
         fs::write(dir.join("rclone.conf"), config).unwrap();
-        let proxy = proxy::start(world.sim.address());
+        let proxy = Proxy::start(world.sim.address());
         let certificate = world.certificate();
         Self { program: program.to_owned(), dir, mnt, certificate, proxy, process: None }
     }
@@ -161,7 +161,7 @@ impl Rclone {
             .args(["--cache-dir".as_ref(), self.dir.join("cache").as_os_str()])
             .args(["--config".as_ref(), self.dir.join("rclone.conf").as_os_str()])
             .args(["--ca-cert".as_ref(), self.certificate.as_os_str()])
-            .env("HTTPS_PROXY", &self.proxy)
+            .env("HTTPS_PROXY", self.proxy.address())
             .env("SSL_CERT_FILE", &self.certificate)
             .spawn()
             .unwrap();

@@ -1,11 +1,13 @@
 //! Signing in to a cloud, staying signed in, signing out: the real program, the simulated service, a real key store.
 //!
 //! [`person`] is who sits in front of the browser, [`keys`] the session with its key store. `ways` are the three ways to sign in,
-//! `trouble` is what goes wrong on the way or later, `refusals` what the service refuses, `many` what many files cost, `storage` where the sign-in rests, `teams` what
+//! `trouble` is what goes wrong on the way or later, `refusals` what the service refuses, `many` what many files cost, `network`
+//! TLS and proxies, `storage` where the sign-in rests, `teams` what
 //! becomes of vaults when their owner joins a team or leaves it, `vaults` what vaults make of it, `privacy` where no token may ever be found.
 
 mod keys;
 mod many;
+mod network;
 mod person;
 mod privacy;
 mod refusals;

@@ -34,6 +34,7 @@ pub struct Record {
     number: u64,
     connection: u64,
     at: Timestamp,
+    protocol: &'static str,
     method: String,
     route: String,
     account: OnceLock<String>,
@@ -48,11 +49,19 @@ pub struct Record {
 }
 
 impl Log {
-    pub(crate) fn begin(&self, connection: u64, at: Timestamp, method: &str, route: String) -> Arc<Record> {
+    pub(crate) fn begin(
+        &self,
+        connection: u64,
+        at: Timestamp,
+        protocol: &'static str,
+        method: &str,
+        route: String,
+    ) -> Arc<Record> {
         let record = Arc::new(Record {
             number: self.0.numbers.fetch_add(1, Ordering::Relaxed),
             connection,
             at,
+            protocol,
             method: method.to_owned(),
             route,
             account: OnceLock::new(),
@@ -131,6 +140,11 @@ impl Record {
         self.at
     }
 
+    /// The protocol that client and server agreed on: `http/1.1` or `h2`.
+    pub fn protocol(&self) -> &str {
+        self.protocol
+    }
+
     /// The HTTP method.
     pub fn method(&self) -> &str {
         &self.method
@@ -184,7 +198,7 @@ impl Record {
     /// All of it as one JSON object.
     pub fn to_json(&self) -> Value {
         json!({
-            "number": self.number, "connection": self.connection, "at": self.at.to_string(), "method": self.method,
+            "number": self.number, "connection": self.connection, "at": self.at.to_string(), "protocol": self.protocol, "method": self.method,
             "route": self.route, "account": self.account(), "device": self.device(), "argument": self.argument(),
             "fault": self.fault(), "status": self.status(), "received": self.received(), "sent": self.sent(),
             "finished": self.is_finished(),

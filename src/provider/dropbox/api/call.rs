@@ -244,9 +244,9 @@ impl Api {
             value.set_sensitive(true);
             headers.insert(AUTHORIZATION, value);
         }
-        if prepared.host != Host::Notify {
-            self.line.pace.turn(end).await.map_err(|wait| CallError::Failed(paused(call, wait)))?;
-        }
+        let pace = &self.line.pace;
+        let turn = if prepared.host == Host::Notify { pace.gate(end).await } else { pace.turn(end).await };
+        turn.map_err(|wait| CallError::Failed(paused(call, wait)))?;
         let url = self.line.hosts.url(prepared.host, prepared.route);
         let outgoing = prepared.content.as_ref().map_or(Outgoing::Empty, Content::outgoing);
         let exchange = async {

@@ -7,9 +7,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use hyper::body::Incoming;
-use hyper::server::conn::http1;
+use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
@@ -107,12 +107,13 @@ impl<S: Service> Server<S> {
         let wire = Wire::new(stream, &self.link, ending.clone());
         tokio::time::sleep(self.link.round_trip()).await;
         match &self.tls {
-            None => self.clone().http(TokioIo::new(wire), number, ending).await,
+            None => self.clone().http(TokioIo::new(wire), false, number, ending).await,
             Some(tls) => {
                 tokio::time::sleep(self.link.round_trip()).await;
                 // A handshake that fails is the client's to report.
                 if let Ok(stream) = tls.accept(wire).await {
-                    self.clone().http(TokioIo::new(stream), number, ending).await;
+                    let is_h2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+                    self.clone().http(TokioIo::new(stream), is_h2, number, ending).await;
                 }
             }
         }
@@ -121,12 +122,17 @@ impl<S: Service> Server<S> {
     async fn http(
         self: Arc<Self>,
         io: impl hyper::rt::Read + hyper::rt::Write + Unpin + Send + 'static,
+        is_h2: bool,
         number: u64,
         ending: Ending,
     ) {
         let service = service_fn(|request| self.clone().request(request, number, ending.clone()));
         // Connections that end early, by plan or by the client, are normal here.
-        http1::Builder::new().serve_connection(io, service).await.ok();
+        if is_h2 {
+            http2::Builder::new(TokioExecutor::new()).serve_connection(io, service).await.ok();
+        } else {
+            http1::Builder::new().serve_connection(io, service).await.ok();
+        }
     }
 
     async fn wait_while_silent(&self) {
@@ -143,7 +149,8 @@ impl<S: Service> Server<S> {
         let (head, incoming) = request.into_parts();
         let route = self.service.route(&head.method, head.uri.path());
         let fault = self.faults.draw(&route);
-        let record = self.log.begin(connection, self.clock.now(), head.method.as_str(), route);
+        let protocol = if head.version == http::Version::HTTP_2 { "h2" } else { "http/1.1" };
+        let record = self.log.begin(connection, self.clock.now(), protocol, head.method.as_str(), route);
         let mut request = Request {
             method: head.method,
             path: head.uri.path().to_owned(),
