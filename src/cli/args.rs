@@ -1,6 +1,7 @@
 //! The flag table: parser, help, man pages and completions all come from here. The forms are fixed; scripts rely on them.
 
 mod account;
+mod music;
 mod vault;
 
 use std::path::PathBuf;
@@ -8,6 +9,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub use account::{AccountArg, AccountCommand, CloudArg, ConnectArgs, RedirectArg};
+pub use music::{MusicArg, NewArgs};
 pub use vault::{LayoutArg, LinkArgs, ProviderArg, VaultCommand};
 
 /// Mounts vaults (local folders, Dropbox, iCloud) as ordinary folders.
@@ -46,7 +48,7 @@ pub struct GlobalArgs {
 #[derive(Subcommand, Debug)]
 #[expect(missing_docs, reason = "the variants are documented by their help texts")]
 pub enum Command {
-    /// Add, list, show, rename, remove vaults; choose the default one
+    /// Add, list, show, change, rename, remove vaults; choose the default and the active one
     Vault {
         #[command(subcommand)]
         command: VaultCommand,
@@ -102,6 +104,8 @@ pub enum Command {
     Evict(TargetArgs),
     /// Return when a file or folder is safe in the cloud
     Wait(WaitArgs),
+    /// Make a collection, project or mix in a vault of music
+    New(NewArgs),
     /// Versions that were replaced or deleted
     History {
         #[command(subcommand)]

@@ -232,7 +232,7 @@ pub const SETTINGS: &[Setting] = &[
     setting!("staging.min_free_bytes", "VAULTFS_STAGING_MIN_FREE_BYTES", "64 MiB", Live, Text,
         "writes fail with \"no space left\" rather than leave less than this free",
         staging.min_free_bytes = |raw| raw.size(), |bytes| format_size(*bytes)),
-    setting!("sync.auto", "VAULTFS_SYNC_AUTO", "true", Vault, Switch,
+    setting!("sync.auto", "VAULTFS_SYNC_AUTO", "true", Live, Switch,
         "sync without being asked; false: only `vaultfs sync` does",
         sync.auto = |raw| raw.switch(), |on| on.to_string()),
     setting!("sync.quiet_ms", "VAULTFS_SYNC_QUIET_MS", "2000", Vault, Number,

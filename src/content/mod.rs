@@ -162,6 +162,12 @@ impl ContentStore {
         self.core.shortage()
     }
 
+    /// `tell` is called when writes begin to be refused for want of space, and when they no longer are; by whoever finds that out, with
+    /// locks held: it must be quick and must not ask the store. What keeps writes from being tried it cannot know.
+    pub fn when_space_turns(&self, tell: impl Fn() + Send + Sync + 'static) {
+        self.core.space.when_it_turns(Box::new(tell));
+    }
+
     /// Space for bytes to be written.
     pub fn room(&self) -> Result<Room> {
         self.core.room()

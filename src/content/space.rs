@@ -11,7 +11,7 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use super::block_index::Key;
 use super::files::{CACHED, IoContext, KEPT, STAGED, lock};
@@ -105,6 +105,8 @@ pub(super) struct Space {
     staged: AtomicU64,
     /// Size of the last write that was refused; 0 once a write went through again.
     refused: AtomicU64,
+    /// Told when writes begin to be refused, and when they no longer are.
+    turned: OnceLock<Box<dyn Fn() + Send + Sync>>,
     /// When a writer last made the cache give way.
     gave_way: AtomicU32,
 }
@@ -118,7 +120,21 @@ impl Space {
             one_disk: is_one_disk(&dirs.blocks, &dirs.staging),
             staged: AtomicU64::new(staged),
             refused: AtomicU64::new(0),
+            turned: OnceLock::new(),
             gave_way: AtomicU32::new(0),
+        }
+    }
+
+    /// See [`super::ContentStore::when_space_turns`].
+    pub(super) fn when_it_turns(&self, tell: Box<dyn Fn() + Send + Sync>) {
+        if self.turned.set(tell).is_err() {
+            tracing::error!("a store was given a second listener");
+        }
+    }
+
+    fn it_turned(&self) {
+        if let Some(tell) = self.turned.get() {
+            tell();
         }
     }
 
@@ -271,6 +287,7 @@ impl StoreCore {
     pub(super) fn was_refused(&self, bytes: u64, why: Shortage) {
         if self.space.refused.swap(bytes.max(1), Ordering::Relaxed) == 0 {
             tracing::warn!(vault = %self.vault, bytes, %why, "writes are refused for want of space");
+            self.space.it_turned();
         }
     }
 
@@ -279,6 +296,7 @@ impl StoreCore {
         let refused = self.space.refused.load(Ordering::Relaxed);
         if (1..=bytes).contains(&refused) && self.space.refused.swap(0, Ordering::Relaxed) != 0 {
             tracing::info!(vault = %self.vault, "there is space for writes again");
+            self.space.it_turned();
         }
     }
 

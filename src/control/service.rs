@@ -6,13 +6,14 @@ use async_trait::async_trait;
 
 use super::events::EventBus;
 use super::protocol::{
-    AccountFilter, AccountInfo, AccountList, AddVault, BeginSignIn, CaseList, Changed, CloudFolder, ConflictList,
-    ConnectionReport, ContentChange, DaemonStatus, DecisionList, DisconnectReport, DoctorReport, FileStatus,
-    FolderList, FolderQuery, HistoryEntry, HistoryList, ImportReport, ImportVaults, MakeFolder, MountRequest, Mounted,
-    NetworkRequest, Problem, QueueChange, QueueList, RemoveVault, RenameVault, ResolveConflicts, Restored, RuleVerdict,
-    RulesQuery, SetDefault, SettingsReport, SignInAttempt, SignInBegun, SignInCode, SignInProgress, SignInRedirect,
-    StatusReport, StopReport, SyncReport, SyncRequest, Target, TestConnection, UnmountReport, UnmountRequest,
-    VaultDetails, VaultFilter, VaultList, VaultSummary, VerifyRequest, WaitReport, WaitRequest,
+    AccountFilter, AccountInfo, AccountList, AddVault, BeginSignIn, CaseList, ChangeVault, Changed, ChooseVault,
+    CloudFolder, ConflictList, ConnectionReport, ContentChange, DaemonStatus, DecisionList, DisconnectReport,
+    DoctorReport, FileStatus, FolderList, FolderQuery, HistoryEntry, HistoryList, ImportReport, ImportVaults,
+    MakeFolder, MakeMusic, MountRequest, Mounted, MusicFolder, NetworkRequest, Problem, QueueChange, QueueList,
+    RemoveVault, RenameVault, ResolveConflicts, Restored, RuleVerdict, RulesQuery, SettingsReport, SignInAttempt,
+    SignInBegun, SignInCode, SignInProgress, SignInRedirect, StatusReport, StopReport, SyncReport, SyncRequest, Target,
+    TestConnection, UnmountReport, UnmountRequest, VaultChanged, VaultDetails, VaultFilter, VaultList, VaultSummary,
+    VerifyRequest, WaitReport, WaitRequest,
 };
 
 /// An answer, or why there is none.
@@ -61,7 +62,13 @@ pub trait ControlService: Send + Sync + 'static {
     /// Forgets a vault. Bytes at the provider stay; so do local bytes that were never sent.
     async fn remove_vault(&self, request: RemoveVault) -> Reply<VaultSummary>;
     /// Makes a vault the one that is meant when none is named.
-    async fn set_default(&self, request: SetDefault) -> Reply<VaultSummary>;
+    async fn set_default(&self, request: ChooseVault) -> Reply<VaultSummary>;
+    /// Makes a vault the one that is shown first.
+    async fn set_active(&self, request: ChooseVault) -> Reply<VaultSummary>;
+    /// Makes a collection, project or mix.
+    async fn make_music(&self, request: MakeMusic) -> Reply<MusicFolder>;
+    /// Changes a setting of a vault.
+    async fn change_vault(&self, request: ChangeVault) -> Reply<VaultChanged>;
 
     /// The accounts of clouds.
     async fn accounts(&self) -> Reply<AccountList>;

@@ -12,6 +12,7 @@ mod bandwidth;
 mod blocking;
 mod clouds;
 mod documents;
+mod first_look;
 mod housekeeping;
 pub mod lockfile;
 mod mount_set;

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use super::blocking::blocking;
 use super::mounts::{self, MountRecord};
+use super::vault::OpenVault;
 use super::{Daemon, problems};
 use crate::control::protocol::{ErrorCode, MountInfo, Problem};
 use crate::mount::{Access, MountOptions, MountedVault, table};
@@ -37,6 +38,8 @@ pub(super) struct MountSet {
     /// Held while the set changes.
     changing: tokio::sync::Mutex<()>,
     active: Mutex<Vec<ActiveMount>>,
+    /// What an earlier daemon had mounted and this one is still to mount again: recorded with the rest, for the next one.
+    owed: Mutex<Vec<MountRecord>>,
     /// What [`MountSet::active`] holds, for readers that must not wait for a mount that is being made.
     shown: RwLock<Vec<MountRecord>>,
 }
@@ -64,6 +67,20 @@ impl MountSet {
         records
     }
 
+    /// Notes what an earlier daemon had mounted.
+    pub(super) fn owe(&self, records: &[MountRecord]) {
+        self.owed().extend_from_slice(records);
+    }
+
+    /// It is mounted again, or cannot be.
+    pub(super) fn no_longer_owe(&self, record: &MountRecord) {
+        self.owed().retain(|owed| owed != record);
+    }
+
+    fn owed(&self) -> std::sync::MutexGuard<'_, Vec<MountRecord>> {
+        self.owed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// The mount of a vault that is mounted at `dir` again, and not asked for yet; an error if it is mounted otherwise.
     fn already(&self, vault: &Vault, dir: &Path) -> Result<Option<MountRecord>, Problem> {
         let mut active = self.active();
@@ -83,11 +100,23 @@ impl MountSet {
 }
 
 impl Daemon {
+    /// Keeps mounts as they are for as long as the answer is held.
+    pub(super) async fn keep_mounts(&self) -> tokio::sync::MutexGuard<'_, ()> {
+        self.mounts.changing.lock().await
+    }
+
     /// Mounts one vault; where it is mounted there already, nothing is done.
     pub(super) async fn mount_one(self: &Arc<Self>, vault: &Vault, dir: &Path) -> Result<Vec<MountRecord>, Problem> {
-        let _changing = self.mounts.changing.lock().await;
-        self.forget_unmounted().await;
-        Ok(vec![self.mount_at(vault, dir, None, Occasion::Asked).await?])
+        self.refuse_own_folders(vault, dir)?;
+        // Opening can take long, and other vaults are mounted meanwhile.
+        let open = self.open(vault).await?;
+        let record = {
+            let _changing = self.mounts.changing.lock().await;
+            self.forget_unmounted().await;
+            self.mount_at(vault, &open, dir, None, Occasion::Asked).await?
+        };
+        self.welcome(&open, &record).await;
+        Ok(vec![record])
     }
 
     /// Mounts every vault in a folder of its name below `dir`. One that cannot be mounted does not keep the others from it.
@@ -96,29 +125,41 @@ impl Daemon {
         vaults: &[Vault],
         dir: &Path,
     ) -> Result<(Vec<MountRecord>, Vec<Problem>), Problem> {
-        let _changing = self.mounts.changing.lock().await;
-        self.forget_unmounted().await;
-        let registry = self.load_registry().await?;
-        let names: Vec<String> = registry.list().iter().map(|vault| vault.name.clone()).collect();
-        let folder = dir.to_owned();
-        blocking(move || check_common_folder(&folder, &names)).await?;
+        let opening = vaults.iter().map(|vault| async move { (vault, self.open_soon(vault).await) });
+        let opened = futures_util::future::join_all(opening).await;
         let (mut made, mut problems) = (Vec::new(), Vec::new());
-        for vault in vaults {
-            match self.mount_below(vault, dir, Occasion::Asked).await {
-                Ok(record) => made.push(record),
-                Err(problem) => problems.push(problem),
+        {
+            let _changing = self.mounts.changing.lock().await;
+            self.forget_unmounted().await;
+            let registry = self.load_registry().await?;
+            let names: Vec<String> = registry.list().iter().map(|vault| vault.name.clone()).collect();
+            let folder = dir.to_owned();
+            blocking(move || check_common_folder(&folder, &names)).await?;
+            for (vault, open) in opened {
+                let mounted = async {
+                    let open = open?;
+                    let record = self.mount_below(vault, &open, dir, Occasion::Asked).await?;
+                    Ok::<_, Problem>((open, record))
+                };
+                match mounted.await {
+                    Ok(mounted) => made.push(mounted),
+                    Err(problem) => problems.push(problem),
+                }
             }
         }
-        Ok((made, problems))
+        futures_util::future::join_all(made.iter().map(|(open, record)| self.welcome(open, record))).await;
+        Ok((made.into_iter().map(|(_, record)| record).collect(), problems))
     }
 
     async fn mount_below(
         self: &Arc<Self>,
         vault: &Vault,
+        open: &Arc<OpenVault>,
         dir: &Path,
         occasion: Occasion,
     ) -> Result<MountRecord, Problem> {
         let folder = dir.join(&vault.name);
+        self.refuse_own_folders(vault, &folder)?;
         let made = folder.clone();
         blocking(move || match std::fs::create_dir(&made) {
             Ok(()) => Ok(()),
@@ -126,23 +167,31 @@ impl Daemon {
             Err(error) => Err(Problem::new(ErrorCode::Io, format!("cannot make {}", made.display())).because(&error)),
         })
         .await?;
-        self.mount_at(vault, &folder, Some(dir.to_owned()), occasion).await
+        self.mount_at(vault, open, &folder, Some(dir.to_owned()), occasion).await
     }
 
     /// Mounts again what an earlier daemon had mounted.
     pub(super) async fn mount_again(self: &Arc<Self>, record: &MountRecord) -> Result<(), Problem> {
         let vault = self.find(Some(&record.vault.to_string())).await?;
-        let _changing = self.mounts.changing.lock().await;
-        match &record.all_under {
-            Some(common) => self.mount_below(&vault, common, Occasion::Again).await?,
-            None => self.mount_at(&vault, &record.dir, None, Occasion::Again).await?,
+        let open = self.open(&vault).await?;
+        let record = {
+            let _changing = self.mounts.changing.lock().await;
+            match &record.all_under {
+                Some(common) => self.mount_below(&vault, &open, common, Occasion::Again).await?,
+                None => {
+                    self.refuse_own_folders(&vault, &record.dir)?;
+                    self.mount_at(&vault, &open, &record.dir, None, Occasion::Again).await?
+                }
+            }
         };
+        self.welcome(&open, &record).await;
         Ok(())
     }
 
     async fn mount_at(
         self: &Arc<Self>,
         vault: &Vault,
+        open: &Arc<OpenVault>,
         dir: &Path,
         all_under: Option<PathBuf>,
         occasion: Occasion,
@@ -150,8 +199,11 @@ impl Daemon {
         if let Some(there) = self.mounts.already(vault, dir)? {
             return Ok(there);
         }
-        self.refuse_own_folders(vault, dir)?;
-        let open = self.open(vault).await?;
+        if !self.vaults.get(vault.id).is_some_and(|now| Arc::ptr_eq(&now, open)) {
+            // It was removed, or opened anew, since.
+            let what = format!("vault {} is just being changed", vault.name);
+            return Err(Problem::new(ErrorCode::VaultInUse, what).hint("try again"));
+        }
         let options = MountOptions {
             vault_name: vault.name.clone(),
             access: if vault.vaultfs.mount.allow_other { Access::All } else { Access::Owner },
@@ -165,13 +217,17 @@ impl Daemon {
         let again = occasion == Occasion::Again;
         self.mounts.active().push(ActiveMount { record: record.clone(), mounted, again });
         self.record_mounts().await;
-        open.first_look().await;
-        self.events.publish("mounted", Some(&vault.name), Some(&record.dir.display().to_string()), None);
         Ok(record)
     }
 
+    /// A mount is there. The names of its vault, too, before anybody is told; with nothing locked, since that can take a while.
+    async fn welcome(&self, open: &Arc<OpenVault>, record: &MountRecord) {
+        open.first_look().await;
+        self.events.publish("mounted", Some(&open.name()), Some(&record.dir.display().to_string()), None);
+    }
+
     /// A mount inside a vault's own root, or the other way round, would show itself in itself.
-    fn refuse_own_folders(&self, vault: &Vault, dir: &Path) -> Result<(), Problem> {
+    pub(super) fn refuse_own_folders(&self, vault: &Vault, dir: &Path) -> Result<(), Problem> {
         let own = [Path::new(&vault.path), self.paths.state(), self.paths.cache(), self.paths.config()];
         let local = vault.provider == crate::vaults::ProviderKind::Local;
         let clash = own.iter().skip(usize::from(!local)).find(|own| dir.starts_with(own) || own.starts_with(dir));
@@ -209,6 +265,9 @@ impl Daemon {
     pub(super) async fn unmount_everything(&self, remember: bool) {
         let _changing = self.mounts.changing.lock().await;
         let record = self.mounts.records();
+        if !remember {
+            self.mounts.owed().clear();
+        }
         if let Err(problem) = self.unmount_where(|_| true, Leave::Detached).await {
             tracing::warn!(%problem, "a mount could not be taken away");
         }
@@ -303,7 +362,10 @@ impl Daemon {
     }
 
     /// A record that cannot be written costs a remount after a crash, not the mount.
-    async fn save_record(&self, records: Vec<MountRecord>) {
+    async fn save_record(&self, mut records: Vec<MountRecord>) {
+        let mut owed = self.mounts.owed().clone();
+        owed.retain(|owed| !records.iter().any(|record| record.vault == owed.vault));
+        records.append(&mut owed);
         let state = self.paths.state().to_owned();
         if let Err(problem) = blocking(move || mounts::save(&state, &records)).await {
             self.report(problem);

@@ -27,9 +27,12 @@ pub(super) fn registry(error: &RegistryError) -> Problem {
         RegistryError::NameTaken { .. } | RegistryError::IdTaken { .. } => (ErrorCode::VaultExists, None),
         RegistryError::RootTaken { .. } => (ErrorCode::VaultExists, Some("mount that vault, or choose another folder")),
         RegistryError::NameRefused { .. } | RegistryError::ConfigRefused { .. } => (ErrorCode::InvalidRequest, None),
-        RegistryError::RootRefused(_) => (ErrorCode::InvalidRequest, Some("name an existing folder with --path")),
+        RegistryError::RootRefused(_) => (ErrorCode::InvalidRequest, Some("name an existing folder by its whole path")),
         RegistryError::OnlyVault(_) => (ErrorCode::VaultInUse, None),
-        RegistryError::ActiveVault(_) | RegistryError::DefaultVault(_) => {
+        RegistryError::ActiveVault(_) => {
+            (ErrorCode::VaultInUse, Some("choose another one with `vaultfs vault switch NAME`"))
+        }
+        RegistryError::DefaultVault(_) => {
             (ErrorCode::VaultInUse, Some("choose another one with `vaultfs vault default NAME`"))
         }
     };

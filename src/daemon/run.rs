@@ -1,15 +1,17 @@
 //! From the first step to the last.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::UnixListener;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 
 use super::clouds::Clouds;
 use super::lockfile::{InstanceLock, last_holder};
 use super::mount_set::MountSet;
+use super::mounts::MountRecord;
 use super::service::Front;
 use super::settings::LiveConfig;
 use super::signals::StopSignals;
@@ -24,7 +26,7 @@ use crate::control::{server, socket};
 use crate::secrets::Secrets;
 use crate::sys::process;
 use crate::telemetry::logging::{self, LogOutput};
-use crate::types::{Clock, SystemClock};
+use crate::types::{Clock, SystemClock, VaultId};
 use crate::vaults::{RegistryFile, Vault};
 
 /// Threads of the event loop: it only passes work on.
@@ -35,6 +37,9 @@ const LOCK_NAME: &str = "daemon.lock";
 
 /// How long requests may take to finish once the daemon stops.
 const REQUEST_GRACE: Duration = Duration::from_secs(2);
+
+/// How long the start waits for vaults that take long to open.
+const RESTORE_PATIENCE: Duration = Duration::from_secs(10);
 
 /// How long background tasks may take to end.
 const TASK_GRACE: Duration = Duration::from_secs(5);
@@ -156,35 +161,58 @@ fn close_socket(path: &Path, listener: UnixListener) {
 }
 
 impl Daemon {
-    /// Mounts what the last daemon had mounted, and opens the vaults that may have something to send. Nothing here keeps the
-    /// daemon from starting: what fails is a problem of its vault.
+    /// Mounts what the last daemon had mounted, and opens the vaults that may have something to send; all vaults at once, so that none
+    /// waits for the disk of another. Nothing here keeps the daemon from starting: what fails is a problem of its vault, and what takes
+    /// long goes on while the daemon works.
     async fn restore(self: &Arc<Self>) {
-        match super::mounts::load(self.paths.state()) {
-            Ok(records) => {
-                for record in records {
-                    if let Err(problem) = self.mount_again(&record).await {
-                        let what = format!("{} could not be mounted again", record.dir.display());
-                        self.report(Problem { what, cause: vec![problem.to_string()], ..problem });
-                    }
-                }
-            }
+        let records = super::mounts::load(self.paths.state()).unwrap_or_else(|problem| {
+            self.report(problem);
+            Vec::new()
+        });
+        let mut vaults: BTreeMap<VaultId, Option<Vault>> = records.iter().map(|record| (record.vault, None)).collect();
+        match self.load_registry().await {
+            Ok(registry) => vaults.extend(registry.list().iter().map(|vault| (vault.id, Some(vault.clone())))),
             Err(problem) => self.report(problem),
         }
-        match self.registry.load() {
-            Ok(registry) => {
-                for vault in registry.list() {
-                    if let Err(problem) = self.mount_by_itself(vault).await {
-                        self.report(problem);
-                    }
-                    // Without a catalog it has never been opened, and has nothing to send.
-                    if self.paths.vault_catalog(vault.id).exists()
-                        && let Err(problem) = self.open(vault).await
-                    {
-                        self.report(problem);
-                    }
+        self.mounts.owe(&records);
+        // Closed when the last of them has ended.
+        let (working, mut all_work) = mpsc::channel::<()>(1);
+        for (id, vault) in vaults {
+            let own: Vec<MountRecord> = records.iter().filter(|record| record.vault == id).cloned().collect();
+            let (daemon, mut stopping, working) = (Arc::clone(self), self.stop.subscribe(), working.clone());
+            let name = format!("restore {}", vault.as_ref().map_or_else(|| id.to_string(), |vault| vault.name.clone()));
+            self.tasks.spawn(name, |_| async move {
+                tokio::select! {
+                    // The sender lives as long as the daemon.
+                    _ = stopping.wait_for(|reason| *reason != StopReason::Not) => {}
+                    () = daemon.restore_vault(vault, &own) => {}
                 }
+                drop(working);
+            });
+        }
+        drop(working);
+        if tokio::time::timeout(RESTORE_PATIENCE, all_work.recv()).await.is_err() {
+            tracing::warn!("some vaults take long to open; the others work");
+        }
+    }
+
+    async fn restore_vault(self: &Arc<Self>, vault: Option<Vault>, records: &[MountRecord]) {
+        for record in records {
+            if let Err(problem) = self.mount_again(record).await {
+                let what = format!("{} could not be mounted again", record.dir.display());
+                self.report(Problem { what, cause: vec![problem.to_string()], ..problem });
             }
-            Err(error) => self.report(problems::registry(&error)),
+            self.mounts.no_longer_owe(record);
+        }
+        let Some(vault) = vault else { return };
+        if let Err(problem) = self.mount_by_itself(&vault).await {
+            self.report(problem);
+        }
+        // Without a catalog it has never been opened, and has nothing to send.
+        if self.paths.vault_catalog(vault.id).exists()
+            && let Err(problem) = self.open(&vault).await
+        {
+            self.report(problem);
         }
     }
 

@@ -9,7 +9,9 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use super::news::Attention;
 use super::tasks::Stop;
+use crate::config::Settings;
 use crate::control::protocol::{ErrorCode, Problem};
 use crate::sync::Engine;
 
@@ -19,21 +21,67 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(300);
 
 /// Why the engine does not work, or has not yet shown that it does again. Clones share it.
 #[derive(Clone, Default)]
-pub(super) struct Trouble(Arc<Mutex<Option<Problem>>>);
+pub(super) struct Trouble {
+    problem: Arc<Mutex<Option<Problem>>>,
+    attention: Attention,
+}
 
 impl Trouble {
+    /// None yet. `attention` is called for at every change.
+    pub(super) fn new(attention: Attention) -> Self {
+        Self { problem: Arc::default(), attention }
+    }
+
     /// The problem, while there is one.
     pub(super) fn problem(&self) -> Option<Problem> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.problem.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     fn set(&self, problem: Option<Problem>) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = problem;
+        *self.problem.lock().unwrap_or_else(PoisonError::into_inner) = problem;
+        self.attention.call();
     }
 }
 
-/// Runs the engine until the vault is closed.
-pub(super) async fn keep(vault: String, engine: Arc<Engine>, trouble: Trouble, stop: Stop) {
+/// Runs the engine until the vault is closed, while the settings want it to run by itself.
+pub(super) async fn keep_as_set(
+    vault: String,
+    engine: Arc<Engine>,
+    trouble: Trouble,
+    mut settings: watch::Receiver<Settings>,
+    mut stop: Stop,
+) {
+    loop {
+        let auto = settings.borrow_and_update().sync.auto;
+        engine.set_manual(!auto);
+        let (tell, told) = watch::channel(false);
+        let mut stopping = Stop::when(told);
+        let work = async {
+            if auto {
+                keep(vault.clone(), Arc::clone(&engine), trouble.clone(), stopping).await;
+            } else {
+                trouble.set(None);
+                stopping.requested().await;
+            }
+        };
+        tokio::pin!(work);
+        let is_over = tokio::select! {
+            () = &mut work => return,
+            () = stop.requested() => true,
+            // An error means that the vault is gone, and this task with it.
+            changed = settings.wait_for(|settings| settings.sync.auto != auto) => changed.is_err(),
+        };
+        // What is just being written is finished.
+        tell.send_replace(true);
+        work.await;
+        if is_over {
+            return;
+        }
+    }
+}
+
+/// Runs the engine until it is told to stop.
+async fn keep(vault: String, engine: Arc<Engine>, trouble: Trouble, stop: Stop) {
     let run = |told| {
         let engine = Arc::clone(&engine);
         async move { engine.run(told).await.map_err(|error| Problem::new(ErrorCode::Io, "").because(&error)) }

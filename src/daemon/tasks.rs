@@ -18,6 +18,11 @@ pub struct Stop {
 }
 
 impl Stop {
+    /// Tells to end once the value is true, or its sender is gone.
+    pub fn when(told: watch::Receiver<bool>) -> Self {
+        Self { told }
+    }
+
     /// Returns when it is time to end.
     pub async fn requested(&mut self) {
         // An error means that the owner is gone, which is the same request.

@@ -8,7 +8,7 @@
 //! ```
 
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
@@ -18,6 +18,7 @@ use super::Daemon;
 use super::blocking::blocking;
 use super::clouds::Clouds;
 use super::documents::Documents;
+use super::news::Attention;
 use super::pins::Pins;
 use super::plugs::{EngineLink, VaultLink};
 use super::syncing::Trouble;
@@ -33,7 +34,7 @@ use crate::control::protocol::{ErrorCode, Problem};
 use crate::fetch::BlockFetcher;
 use crate::provider::Provider;
 use crate::rules::LiveSelection;
-use crate::sync::{Engine, EngineParts, VaultState, recover};
+use crate::sync::{Engine, EngineParts, recover};
 use crate::types::{Clock, VaultId};
 use crate::vaults::{RegistryFile, Vault};
 use crate::vfs::{VaultFs, VfsParts};
@@ -44,9 +45,6 @@ const OFFLINE_KEY: &str = "daemon.offline";
 
 /// How long the engine may take to finish what it is just doing.
 const ENGINE_GRACE: Duration = Duration::from_secs(10);
-
-/// How long a first mount waits for the names.
-const FIRST_LOOK: Duration = Duration::from_secs(10);
 
 /// How long calls of stopped tasks may take to finish.
 const OWNER_GRACE: Duration = Duration::from_secs(5);
@@ -97,12 +95,14 @@ pub(super) struct OpenVault {
     quarantine: PathBuf,
     vfs: Arc<VaultFs>,
     /// It was listed, now or before it was opened: its names are there at once.
-    was_listed: AtomicBool,
+    pub(super) was_listed: AtomicBool,
     /// As they are now.
-    settings: watch::Sender<Settings>,
+    pub(super) settings: watch::Sender<Settings>,
     pub(super) tasks: Tasks,
     /// Why the engine does not run, while it does not.
     pub(super) trouble: Trouble,
+    /// Something changed that the engine does not know of.
+    pub(super) attention: Attention,
     pub(super) events: Arc<EventBus>,
     pub(super) registry: RegistryFile,
 }
@@ -188,9 +188,13 @@ impl OpenVault {
         let parallel = settings.borrow().fetch.parallel;
         let pins =
             Pins::new(Arc::clone(&catalog), Arc::clone(&content), fetcher.clone(), capabilities.direct, parallel);
+        let attention = Attention::default();
+        let space_turned = attention.clone();
+        content.when_space_turns(move || space_turned.call());
         if paused {
             engine.pause();
         }
+        engine.set_manual(!settings.borrow().sync.auto);
         engine.set_offline(offline);
         fetcher.set_online(!offline);
         Self {
@@ -210,7 +214,8 @@ impl OpenVault {
             was_listed: AtomicBool::new(was_listed),
             settings,
             tasks: Tasks::default(),
-            trouble: Trouble::default(),
+            trouble: Trouble::new(attention.clone()),
+            attention,
             events: Arc::clone(&daemon.events),
             registry: daemon.registry.clone(),
         }
@@ -225,14 +230,11 @@ impl OpenVault {
             let news = self.engine.subscribe();
             self.tasks.spawn("documents", |stop| documents.run(news, stop));
         }
-        if self.settings.borrow().sync.auto {
-            let (name, engine, trouble) = (self.name(), Arc::clone(&self.engine), self.trouble.clone());
-            self.tasks.spawn("sync", |stop| super::syncing::keep(name, engine, trouble, stop));
-        }
-        let (engine, catalog) = (Arc::clone(&self.engine), Arc::clone(&self.catalog));
-        let (events, registry) = (Arc::clone(&self.events), self.registry.clone());
-        let (id, name) = (self.id, self.name());
-        self.tasks.spawn("news", move |stop| super::news::forward(engine, catalog, events, registry, id, name, stop));
+        let (name, engine, trouble) = (self.name(), Arc::clone(&self.engine), self.trouble.clone());
+        let settings = self.settings.subscribe();
+        self.tasks.spawn("sync", |stop| super::syncing::keep_as_set(name, engine, trouble, settings, stop));
+        let (vault, news, attention) = (Arc::downgrade(self), self.engine.subscribe(), self.attention.clone());
+        self.tasks.spawn("news", |stop| super::news::forward(vault, news, attention, stop));
         let (pins, engine) = (Arc::clone(&self.pins), Arc::clone(&self.engine));
         self.tasks.spawn("pins", |stop| pins.run(engine, stop));
         let (catalog, content) = (Arc::clone(&self.catalog), Arc::clone(&self.content));
@@ -246,7 +248,9 @@ impl OpenVault {
         self.settings.send_replace(settings);
         self.selection.replace(selection);
         self.judge_again()?;
-        self.content.set_budget(budget).map_err(|error| problems::content(&error))
+        let applied = self.content.set_budget(budget).map_err(|error| problems::content(&error));
+        self.attention.call();
+        applied
     }
 
     /// What keeps this vault from working and is no matter of a single file.
@@ -262,31 +266,6 @@ impl OpenVault {
     /// Why its account gives no access, as far as is known.
     pub(super) fn account_trouble(&self) -> Option<accounts::Trouble> {
         self.tokens.as_ref().and_then(AccountTokens::trouble)
-    }
-
-    /// The first time, waits until the names are there: a mount that answers with an empty folder looks like a loss. Bounded,
-    /// because a large vault far away may take longer than anybody wants to wait.
-    pub(super) async fn first_look(self: &Arc<Self>) {
-        if self.was_listed.swap(true, Ordering::Relaxed) {
-            return;
-        }
-        let look = async {
-            loop {
-                let mut news = self.engine.subscribe();
-                let vault = Arc::clone(self);
-                let known = blocking(move || {
-                    let state = vault.engine.status().map_err(|error| problems::of(ErrorCode::Io, &error))?.state;
-                    Ok(state != VaultState::Syncing)
-                });
-                match known.await {
-                    Ok(false) => drop(news.recv().await),
-                    Ok(true) | Err(_) => return,
-                }
-            }
-        };
-        if tokio::time::timeout(FIRST_LOOK, look).await.is_err() {
-            tracing::info!(vault = %self.id, "the first listing goes on in the background");
-        }
     }
 
     /// Its name at present.

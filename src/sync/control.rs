@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use super::drive::Mode;
 use super::engine::{Engine, Reach, Why};
 use super::error::{Result, SyncError};
 use super::event::EventKind;
 use super::local_step::{changed_attr, clean_content, remove_from_mount, replace_inode_if_open};
+use super::mode::Mode;
 use super::status::{CycleReport, VaultState, VaultStatus};
 use super::work::DELETES_CONFIRMED;
 use crate::catalog::{CatalogError, HistoryReason, LocalContent, LocalRow, RemoteRow, Txn};
@@ -35,6 +35,18 @@ impl Engine {
     pub fn resume(&self) {
         self.change_state(|state| {
             state.paused = false;
+            state.want_pull(Why::Hint);
+            state.replan = true;
+        });
+    }
+
+    /// Whether syncing is left to who asks for it ([`Engine::sync_now`]); then nobody should [`Engine::run`] it.
+    pub fn set_manual(&self, manual: bool) {
+        if self.state().manual == manual {
+            return;
+        }
+        self.change_state(|state| {
+            state.manual = manual;
             state.want_pull(Why::Hint);
             state.replan = true;
         });
@@ -98,7 +110,21 @@ impl Engine {
             report = answered => return report,
             turn = self.turn.lock() => turn,
         };
-        self.drive(&turn, Mode::UntilQuiet, None).await
+        let report = self.drive(&turn, Mode::Cycle, None).await;
+        // Only now it is not syncing any more.
+        drop(turn);
+        self.events.send(EventKind::Status, None);
+        report
+    }
+
+    /// Learns what the provider has and shows it in the mount. Sends nothing.
+    pub async fn list(&self) -> Result<CycleReport> {
+        let turn = self.turn.lock().await;
+        self.want_pull(Why::Hint);
+        let report = self.drive(&turn, Mode::Listing, None).await;
+        drop(turn);
+        self.events.send(EventKind::Status, None);
+        report
     }
 
     /// Returns when a cycle that runs has come to its end: nothing more could be done.
@@ -134,10 +160,13 @@ impl Engine {
         let full = failing.iter().copied().find(|(kind, _)| *kind == format!("{:?}", ErrorKind::NoSpace));
         let state = self.state();
         let is_synced = pending.all() == 0 && state.has_heard_all();
+        // What was known of the provider when it was last asked is no news.
+        let rests = state.manual && self.turn.try_lock().is_ok();
         let parked = failing.iter().any(|(kind, _)| kind == super::backoff::PARKED_KIND);
         let (word, problem) = match &state.reach {
             _ if state.paused => (VaultState::Paused, None),
             _ if state.told_offline => (VaultState::Offline, None),
+            Reach::Lost(lost) if rests && lost.why == ErrorKind::Offline => (VaultState::Paused, None),
             Reach::Lost(lost) => {
                 let word = if lost.why == ErrorKind::AuthRequired {
                     VaultState::AuthRequired
@@ -154,6 +183,7 @@ impl Engine {
             }
             Reach::Online if state.broken.is_some() => (VaultState::Error, state.broken.clone()),
             Reach::Online if parked => (VaultState::Error, None),
+            Reach::Online if rests => (VaultState::Paused, None),
             Reach::Online if !is_synced => (VaultState::Syncing, None),
             Reach::Online if conflicts > 0 => (VaultState::Conflict, None),
             Reach::Online => (VaultState::Idle, None),
@@ -164,6 +194,8 @@ impl Engine {
             .or_else(|| full.or(failing.first().copied()).map(|(_, message)| message.clone()));
         Ok(VaultStatus {
             state: word,
+            paused: state.paused,
+            manual: state.manual,
             pending: pending.all(),
             outgoing: pending.outgoing,
             pending_bytes: staged,

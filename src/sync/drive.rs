@@ -9,10 +9,11 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 use tokio::sync::watch;
 
-use super::engine::{Active, Engine, Reach, Why};
+use super::engine::{Engine, Reach, Why};
 use super::error::Result;
 use super::event::EventKind;
 use super::local_step::{Prepared, keeps};
+use super::mode::Mode;
 use super::plan::Planned;
 use super::queue::action;
 use super::status::CycleReport;
@@ -30,15 +31,6 @@ const MAX_ROUNDS: u64 = 200;
 const KICK_GAP: Duration = Duration::from_millis(50);
 /// At most one part in this many (and one) of the time is spent on planning while steps run.
 const PLAN_SHARE: u32 = 6;
-
-/// When the loop ends.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Mode {
-    /// When there is nothing more that can be done now.
-    UntilQuiet,
-    /// When it is told to.
-    UntilStopped,
-}
 
 /// A job that ended.
 pub(super) enum Finished {
@@ -75,13 +67,13 @@ impl Engine {
     /// Pulls if it is due, plans and executes until nothing more can be done now.
     pub async fn cycle(&self) -> Result<CycleReport> {
         let turn = self.turn.lock().await;
-        self.drive(&turn, Mode::UntilQuiet, None).await
+        self.drive(&turn, Mode::Cycle, None).await
     }
 
     /// Keeps the vault in sync until `stop` becomes true.
     pub async fn run(self: Arc<Self>, stop: watch::Receiver<bool>) -> Result<()> {
         let turn = self.turn.lock().await;
-        self.drive(&turn, Mode::UntilStopped, Some(stop)).await.map(|_| ())
+        self.drive(&turn, Mode::Service, Some(stop)).await.map(|_| ())
     }
 
     /// For whoever has the turn: one at a time drives.
@@ -100,7 +92,7 @@ impl Engine {
             self.state().active.clear();
             let error = match ended {
                 Ok(()) => return Ok(drive.report),
-                Err(error) if mode == Mode::UntilQuiet => return Err(error),
+                Err(error) if mode.ends() => return Err(error),
                 Err(error) => error,
             };
             // A full disk, a damaged file: nothing is lost by trying again, and nothing is synced until it works.
@@ -165,7 +157,7 @@ impl<'e> Drive<'e> {
             self.work_on()?;
             if self.is_quiet() && !self.tidy() {
                 self.publish()?;
-                if self.mode == Mode::UntilQuiet {
+                if self.mode.ends() {
                     return Ok(());
                 }
             }
@@ -212,7 +204,12 @@ impl<'e> Drive<'e> {
             return;
         }
         let (request, full) = (state.pull_wanted, std::mem::take(&mut state.pull_full));
+        let is_news = !state.has_heard_all();
         drop(state);
+        if is_news {
+            // Until it is answered nothing is idle, and a listing can take long.
+            engine.events.send(EventKind::Status, None);
+        }
         self.contacting = true;
         self.jobs.push(Box::pin(async move { Finished::Pull { request, result: engine.pull(full).await } }));
     }
@@ -264,7 +261,7 @@ impl<'e> Drive<'e> {
     /// The least time between two plans. In proportion to what a plan costs, so that with thousands of dirty nodes most of the time
     /// goes into sending them.
     pub(super) fn plan_gap(&self) -> Duration {
-        if self.mode == Mode::UntilQuiet { Duration::ZERO } else { KICK_GAP.max(self.plan_cost * PLAN_SHARE) }
+        if self.mode.ends() { Duration::ZERO } else { KICK_GAP.max(self.plan_cost * PLAN_SHARE) }
     }
 
     /// False if planning leads nowhere.
@@ -307,7 +304,7 @@ impl<'e> Drive<'e> {
         for index in work.startable(&busy, LOCAL_BATCH) {
             let Some((planned, expected)) = work.step(index) else { continue };
             let is_together = is_local(&planned.step, expected) && !engine.must_keep(planned)?;
-            if !is_together && self.calls >= limit {
+            if !is_together && self.calls >= limit || !self.mode.sends() && !is_local(&planned.step, expected) {
                 continue;
             }
             let (planned, expected) = (planned.clone(), expected.clone());
@@ -318,8 +315,7 @@ impl<'e> Drive<'e> {
             }
             self.calls += 1;
             let (id, node) = (work.id, planned.node);
-            let active = Active { action: action(&planned.step), sent: Arc::default(), total: 0 };
-            engine.state().active.insert(node, active);
+            engine.step_begins(node, action(&planned.step));
             self.jobs.push(Box::pin(async move {
                 let result = engine.run_apart(&planned, &expected).await;
                 Finished::Step { work: id, index, node, result }
@@ -376,7 +372,7 @@ impl<'e> Drive<'e> {
             Reach::Online => {
                 let pull_waits = state.pull_not_before.is_some_and(|until| until > now);
                 (state.pulled == state.pull_wanted || pull_waits)
-                    && (!state.has_pulled || !(state.replan || state.kicked && self.mode == Mode::UntilQuiet))
+                    && (!state.has_pulled || !(state.replan || state.kicked && self.mode.ends()))
             }
         }
     }
@@ -402,8 +398,10 @@ impl<'e> Drive<'e> {
             state.hurry_until = Timestamp(i64::MIN);
             state.pull_wanted
         };
-        engine.finished.send_replace((answered, self.report.clone()));
-        if self.mode == Mode::UntilStopped {
+        if self.mode.sends() {
+            engine.finished.send_replace((answered, self.report.clone()));
+        }
+        if !self.mode.ends() {
             if self.report != (CycleReport { pending: self.report.pending, ..CycleReport::default() }) {
                 engine.events.send(EventKind::Status, None);
             }

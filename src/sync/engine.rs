@@ -136,6 +136,8 @@ pub(super) struct Lost {
 pub(super) struct State {
     /// The user stopped syncing.
     pub(super) paused: bool,
+    /// Nobody drives the engine but who asks for a sync.
+    pub(super) manual: bool,
     /// The user, or the system, says that there is no network.
     pub(super) told_offline: bool,
     pub(super) reach: Reach,
@@ -269,6 +271,18 @@ impl Engine {
     /// Asks for a pull. Returns the number of the request.
     pub(super) fn want_pull(&self, why: Why) -> u64 {
         self.state().want_pull(why)
+    }
+
+    /// A step runs from now on. That the first one does is told: it can take hours without anything else to tell.
+    pub(super) fn step_begins(&self, node: NodeId, action: &'static str) {
+        let is_first = {
+            let mut state = self.state();
+            state.active.insert(node, Active { action, sent: Arc::default(), total: 0 });
+            state.active.len() == 1
+        };
+        if is_first {
+            self.events.send(EventKind::Status, None);
+        }
     }
 
     pub(super) fn report_feed_problems(&self, problems: Vec<String>) {

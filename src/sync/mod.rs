@@ -26,6 +26,7 @@ mod keep_both;
 mod keep_here;
 mod local_step;
 pub mod mend;
+mod mode;
 mod observe;
 mod opened;
 mod overrule;

@@ -27,7 +27,7 @@ pub enum VaultState {
     Idle,
     /// Something is, or may be.
     Syncing,
-    /// The user stopped syncing.
+    /// The user stopped syncing, or wants it only when asked for.
     Paused,
     /// The provider cannot be reached.
     Offline,
@@ -44,6 +44,10 @@ pub enum VaultState {
 pub struct VaultStatus {
     /// In one word.
     pub state: VaultState,
+    /// The user stopped syncing.
+    pub paused: bool,
+    /// The user wants to be the one who asks for syncs.
+    pub manual: bool,
     /// Nodes that differ between here and the provider, as far as is known; without [`VaultStatus::resting`].
     pub pending: u64,
     /// Those of them that were changed here.

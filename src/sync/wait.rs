@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures_util::stream::StreamExt;
 use tokio::sync::watch;
 
-use super::drive::{Drive, Mode};
+use super::drive::Drive;
 use super::engine::{Reach, Why};
 use super::error::{Result, SyncError};
 use crate::provider::{ChangeFeed, ErrorKind, ProviderError};
@@ -52,7 +52,7 @@ impl Drive<'_> {
 
     /// Keeps one question open at the provider: tell me when something changes.
     fn listen(&mut self) {
-        if self.mode == Mode::UntilQuiet {
+        if self.mode.ends() {
             return;
         }
         let engine = self.engine;
@@ -99,7 +99,7 @@ impl Drive<'_> {
 
     /// How long nothing has to be done by the clock.
     fn timer(&self) -> Option<Duration> {
-        if self.mode == Mode::UntilQuiet {
+        if self.mode.ends() {
             return None;
         }
         let state = self.engine.state();

@@ -12,6 +12,7 @@ mod muze;
 mod reader;
 mod registry;
 pub mod root;
+mod setting;
 mod store;
 
 pub use error::{Location, NameProblem, RegistryError};
@@ -21,6 +22,7 @@ pub use model::{
 };
 pub use muze::{Import, Imported};
 pub use registry::Registry;
+pub use setting::{UnknownSetting, VaultSetting};
 pub use store::RegistryFile;
 
 #[cfg(test)]

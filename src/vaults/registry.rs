@@ -102,14 +102,7 @@ impl Registry {
     pub fn add(&mut self, new: NewVault) -> Result<&Vault, RegistryError> {
         self.check_name(&new.name, None)?;
         check_configs(new.dropbox_config.as_ref(), new.icloud_config.as_ref())?;
-        let path = match new.provider {
-            ProviderKind::Local => root::normal_form(&new.path)?.to_string_lossy().into_owned(),
-            ProviderKind::Icloud | ProviderKind::Dropbox => new.path,
-        };
-        let taken = |vault: &&Vault| vault.provider == ProviderKind::Local && vault.path == path;
-        if let (ProviderKind::Local, Some(other)) = (new.provider, self.vaults.iter().find(taken)) {
-            return Err(RegistryError::RootTaken { path, existing: other.name.clone() });
-        }
+        let path = self.free_path(None, new.provider, &new.path)?;
         let vault = Vault {
             id: new.id,
             name: new.name,
@@ -124,6 +117,20 @@ impl Registry {
         };
         let record = to_object(&vault);
         self.push(vault, record)
+    }
+
+    /// The path in the registry's form, if a vault of this provider can have it.
+    fn free_path(&self, of: Option<VaultId>, provider: ProviderKind, path: &str) -> Result<String, RegistryError> {
+        if provider != ProviderKind::Local {
+            return Ok(path.to_owned());
+        }
+        let path = root::normal_form(path)?.to_string_lossy().into_owned();
+        let taken =
+            |vault: &&Vault| vault.provider == ProviderKind::Local && vault.path == path && Some(vault.id) != of;
+        match self.vaults.iter().find(taken) {
+            Some(other) => Err(RegistryError::RootTaken { path, existing: other.name.clone() }),
+            None => Ok(path),
+        }
     }
 
     /// Gives a vault another name: nothing else of it changes.
@@ -200,6 +207,15 @@ impl Registry {
             overlay(object_at(target, "mount"), to_object(&settings.mount), &MountSettings::OPTIONAL);
         }
         self.vaults[at].vaultfs = settings;
+        Ok(&self.vaults[at])
+    }
+
+    /// Changes where a local vault lies, or where programs find a vault of a cloud.
+    pub fn update_path(&mut self, id: VaultId, path: &str) -> Result<&Vault, RegistryError> {
+        let at = self.position(id)?;
+        let path = self.free_path(Some(id), self.vaults[at].provider, path)?;
+        self.set(at, "path", path.as_str());
+        self.vaults[at].path = path;
         Ok(&self.vaults[at])
     }
 
@@ -296,6 +312,11 @@ impl Registry {
         if let Some(id) = self.active {
             self.document.insert("active_vault_id".to_owned(), Value::from(id.to_string()));
         }
+    }
+
+    /// The vault of this id, which should be there.
+    pub(super) fn known(&self, id: VaultId) -> Result<&Vault, RegistryError> {
+        Ok(&self.vaults[self.position(id)?])
     }
 
     fn position(&self, id: VaultId) -> Result<usize, RegistryError> {

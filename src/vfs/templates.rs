@@ -10,7 +10,8 @@ use super::wait::Step;
 use super::{OpenIntent, Owner, Result, VaultFs};
 use crate::catalog::{LocalRow, View};
 use crate::types::{EntryName, InodeNo, NodeId, NodeKind};
-use crate::vaults::layout::FolderKind;
+use crate::vaults::layout::music::NewFolder;
+use crate::vaults::layout::{FolderKind, NewFile};
 
 /// Manifests are small; a larger file of that name is not one.
 const MAX_MANIFEST_BYTES: u64 = 8 * 1024 * 1024;
@@ -30,9 +31,19 @@ impl VaultFs {
         }
         let ancestors = self.kinds_above(folder)?;
         let now = self.parts.clock.now();
-        let Some(new) = self.parts.layout.manifest_for_new_folder(&folder.name, &ancestors, now) else {
-            return Ok(());
-        };
+        match self.parts.layout.manifest_for_new_folder(&folder.name, &ancestors, now) {
+            Some(new) => self.put_in(folder, &new),
+            None => Ok(()),
+        }
+    }
+
+    /// Makes a folder with what an interface wants in it, whatever the layout would put there.
+    pub fn make_furnished(self: &Arc<Self>, parent: InodeNo, new: &NewFolder, owner: Owner) -> Result<()> {
+        let row = self.make_one(parent, OsStr::new(new.name.as_str()), owner, super::NewEntry::Folder)?;
+        self.put_in(&row, &new.manifest)
+    }
+
+    fn put_in(self: &Arc<Self>, folder: &LocalRow, new: &NewFile) -> Result<()> {
         let owner = |mode| Owner { uid: folder.attr.uid, gid: folder.attr.gid, mode };
         for inner in &new.folders {
             let mode = folder.attr.mode;

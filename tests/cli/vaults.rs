@@ -24,6 +24,8 @@ fn vaults_are_added_listed_shown_renamed_and_removed() {
     tell("vault rename Office Songs");
     tell("vault remove Songs");
     tell("vault remove Office");
+    tell("vault switch songs");
+    tell("vault remove Office");
     tell("vault remove Songs");
     tell("vault list");
     golden::check("vaults.txt", &told);

@@ -2,9 +2,11 @@
 
 use std::path::PathBuf;
 
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Args, Subcommand, ValueEnum};
 
 use crate::config::value::{RawValue, ValueError};
+use crate::vaults::VaultSetting;
 
 /// `vault …`
 #[derive(Subcommand, Debug)]
@@ -62,11 +64,40 @@ pub enum VaultCommand {
         /// The registry (found by itself if it is where Muze keeps it)
         file: Option<PathBuf>,
     },
-    /// Show the default vault, or choose it
+    /// Change a setting of a vault
+    Set {
+        /// Name or id
+        name: String,
+        /// Which setting
+        #[arg(value_parser = settings())]
+        key: VaultSetting,
+        /// The new value
+        value: String,
+    },
+    /// Put a setting of a vault back to what a new one has
+    Unset {
+        /// Name or id
+        name: String,
+        /// Which setting
+        #[arg(value_parser = settings())]
+        key: VaultSetting,
+    },
+    /// Show the default vault, or choose it: it is meant where no vault is named
     Default {
         /// Name or id
         name: Option<String>,
     },
+    /// Show the active vault, or switch to another: programs such as Muze show it first
+    Switch {
+        /// Name or id
+        name: Option<String>,
+    },
+}
+
+/// The settings with their explanations.
+fn settings() -> impl TypedValueParser<Value = VaultSetting> {
+    let words = VaultSetting::ALL.map(|setting| PossibleValue::new(setting.as_str()).help(setting.about()));
+    PossibleValuesParser::new(words).try_map(|word| word.parse::<VaultSetting>())
 }
 
 /// A simulated network link between a local vault and its folder: files are then fetched into the cache like those of a cloud.

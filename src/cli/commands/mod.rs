@@ -15,6 +15,7 @@ mod history;
 mod man;
 mod manifest;
 mod mount;
+mod music;
 mod network;
 mod pin;
 mod queue;
@@ -66,6 +67,7 @@ async fn ask(context: &Context, command: Command) -> Result {
         Command::Unpin(target) => pin::run(context, ContentVerb::Unpin, target).await,
         Command::Evict(target) => pin::run(context, ContentVerb::Evict, target).await,
         Command::Wait(arguments) => wait::run(context, arguments).await,
+        Command::New(arguments) => music::run(context, arguments).await,
         Command::History { command, vault } => history::run(context, command, vault.vault).await,
         Command::Conflicts { command, vault } => conflicts::run(context, command, vault.vault).await,
         Command::Rules { command } => rules::run(context, command).await,

@@ -66,6 +66,9 @@ fn show_vault(context: &Context, vault: &VaultStatus) -> Result {
     if vault.paused {
         detail("paused; `vaultfs queue resume` goes on".to_owned())?;
     }
+    if vault.manual {
+        detail("syncs only when it is told to (sync.auto is false): `vaultfs sync now`".to_owned())?;
+    }
     for transfer in &vault.transfers {
         detail(format!("{} {}", transfer.direction, show_transfer(transfer)))?;
     }

@@ -1,4 +1,6 @@
-//! `vault add|list|show|rename|remove|default`
+//! `vault add|list|show|rename|remove|set|unset|default|switch`
+
+use std::path::Path;
 
 use clap::ValueEnum;
 
@@ -8,10 +10,12 @@ use crate::cli::context::Context;
 use crate::cli::error::{CliError, Result};
 use crate::cli::output::{counted, size};
 use crate::cli::target;
+use crate::control::client::Client;
 use crate::control::protocol::{
-    AddVault, ImportReport, ImportVaults, Link, RemoveVault, RenameVault, SetDefault, VaultDetails, VaultFilter,
-    VaultList, VaultSummary,
+    AddVault, ChangeVault, ChooseVault, ErrorCode, Holds, ImportReport, ImportVaults, Link, MountChoice, Problem,
+    RemoveVault, RenameVault, VaultChanged, VaultDetails, VaultFilter, VaultList, VaultSummary,
 };
+use crate::vaults::VaultSetting;
 
 pub(super) async fn run(context: &Context, command: VaultCommand) -> Result {
     let daemon = context.daemon().await?;
@@ -43,14 +47,55 @@ pub(super) async fn run(context: &Context, command: VaultCommand) -> Result {
             context.output.answer(&report, |report| imported(context, report))?;
             if report.problems.is_empty() { Ok(()) } else { Err(CliError::Quiet(1)) }
         }
+        VaultCommand::Set { name, key, value } => {
+            let value = match key {
+                VaultSetting::Path | VaultSetting::MountPath => target::folder(Path::new(&value))?,
+                VaultSetting::Layout
+                | VaultSetting::MountAuto
+                | VaultSetting::MountReadOnly
+                | VaultSetting::MountAllowOther
+                | VaultSetting::Folder => value,
+            };
+            let news = format!("{key} is {value}");
+            change(context, &daemon, ChangeVault { vault: name, key: key.to_string(), value: Some(value) }, &news).await
+        }
+        VaultCommand::Unset { name, key } => {
+            let news = format!("{key} is as for a new vault");
+            change(context, &daemon, ChangeVault { vault: name, key: key.to_string(), value: None }, &news).await
+        }
         VaultCommand::Default { name: Some(name) } => {
-            done(context, daemon.post("vaults/default", &SetDefault { vault: name }).await?, "is the default now")
+            done(context, daemon.post("vaults/default", &ChooseVault { vault: name }).await?, "is the default now")
         }
-        VaultCommand::Default { name: None } => {
-            let details: VaultDetails = daemon.get("vaults/show", &VaultFilter::default()).await?;
-            context.output.answer(&details.summary, |vault| context.output.line(&vault.name))
+        VaultCommand::Switch { name: Some(name) } => {
+            done(context, daemon.post("vaults/active", &ChooseVault { vault: name }).await?, "is active now")
         }
+        VaultCommand::Default { name: None } => chosen(context, &daemon, |vault| vault.is_default).await,
+        VaultCommand::Switch { name: None } => chosen(context, &daemon, |vault| vault.is_active).await,
     }
+}
+
+/// Names the one vault that is chosen.
+async fn chosen(context: &Context, daemon: &Client, is_meant: impl Fn(&VaultSummary) -> bool) -> Result {
+    let list: VaultList = daemon.get("vaults", &VaultFilter::default()).await?;
+    let Some(vault) = list.vaults.into_iter().find(is_meant) else {
+        return Err(Problem::new(ErrorCode::UnknownVault, "there are no vaults yet")
+            .hint("add one with `vaultfs vault add NAME --provider local --path DIR`")
+            .into());
+    };
+    context.output.answer(&vault, |vault| context.output.line(&vault.name))
+}
+
+async fn change(context: &Context, daemon: &Client, request: ChangeVault, news: &str) -> Result {
+    let changed: VaultChanged = daemon.post("vaults/set", &request).await?;
+    context.output.answer(&changed, |changed| {
+        let when = match changed.holds {
+            Holds::Now => "it holds from now on",
+            Holds::NextMount => "it holds when the vault is mounted again",
+            Holds::NextStart => "the daemon follows it when it starts",
+        };
+        context.output.note(format!("vault {}: {news}; {when}", changed.vault.name));
+        Ok(())
+    })
 }
 
 fn simulated(link: LinkArgs) -> Option<Link> {
@@ -90,10 +135,27 @@ fn list(context: &Context, vaults: &VaultList) -> Result {
 }
 
 fn row(vault: &VaultSummary) -> [String; 5] {
-    let name = if vault.is_default { format!("{} (default)", vault.name) } else { vault.name.clone() };
+    let name = match (vault.is_default, vault.is_active) {
+        (true, true) => format!("{} (default, active)", vault.name),
+        (true, false) => format!("{} (default)", vault.name),
+        (false, true) => format!("{} (active)", vault.name),
+        (false, false) => vault.name.clone(),
+    };
     let mounts = if vault.mounts.is_empty() { "-".to_owned() } else { vault.mounts.join(", ") };
     let place = vault.folder.as_ref().unwrap_or(&vault.path).clone();
     [name, vault.provider.clone(), vault.layout.clone(), place, mounts]
+}
+
+fn yes(is: bool) -> String {
+    if is { "yes" } else { "no" }.to_owned()
+}
+
+fn by_itself(mount: &MountChoice) -> String {
+    match &mount.path {
+        Some(path) if mount.auto => path.clone(),
+        Some(path) => format!("no ({path})"),
+        None => "no".to_owned(),
+    }
 }
 
 fn show(context: &Context, vault: &VaultDetails) -> Result {
@@ -105,10 +167,14 @@ fn show(context: &Context, vault: &VaultDetails) -> Result {
             ("provider", summary.provider.clone()),
             ("path", summary.folder.as_ref().unwrap_or(&summary.path).clone()),
             ("layout", summary.layout.clone()),
-            ("default", if summary.is_default { "yes" } else { "no" }.to_owned()),
+            ("default", yes(summary.is_default)),
+            ("active", yes(summary.is_active)),
             ("state", status.state.as_str().to_owned()),
             ("last synced", summary.last_synced.clone().unwrap_or_else(|| "never".to_owned())),
             ("holds", format!("{}, {}", counted(status.entries, "entry", "entries"), size(status.bytes))),
+            ("mounted by itself", by_itself(&summary.mount)),
+            ("read only", yes(summary.mount.read_only)),
+            ("others may use it", yes(summary.mount.allow_other)),
             ("mounted at", if summary.mounts.is_empty() { "-".to_owned() } else { summary.mounts.join(", ") }),
             ("state folder", vault.state_dir.clone()),
             ("cache folder", vault.cache_dir.clone()),

@@ -9,6 +9,7 @@ mod problem;
 mod records;
 mod requests;
 mod status;
+mod vaults;
 mod verify;
 
 pub use accounts::{
@@ -25,15 +26,17 @@ pub use records::{
 };
 pub use requests::{
     AddVault, EventsQuery, HistoryEntry, ImportVaults, KeepSide, Link, MountRequest, NetworkRequest, QueueAction,
-    QueueChange, RemoveVault, RenameVault, ResolveConflicts, RulesQuery, SetDefault, SyncRequest, Target,
-    UnmountRequest, VaultFilter, WaitRequest,
+    QueueChange, RemoveVault, RenameVault, ResolveConflicts, RulesQuery, SyncRequest, Target, UnmountRequest,
+    VaultFilter, WaitRequest,
 };
 pub use status::{
-    Changed, ContentChange, DaemonStatus, FileState, FileStatus, FolderTotals, ImportReport, MountInfo, Mounted,
-    PinFailure, PinStatus, Presence, Progress, StateWord, StatusReport, StopReport, Transfer, UnmountReport, Unsent,
-    VaultDetails, VaultList, VaultStatus, VaultSummary,
+    Changed, ContentChange, DaemonStatus, FileState, FileStatus, FolderTotals, MountInfo, Mounted, PinFailure,
+    PinStatus, Presence, Progress, StateWord, StatusReport, StopReport, Transfer, UnmountReport, Unsent, VaultStatus,
 };
-
+pub use vaults::{
+    ChangeVault, ChooseVault, Holds, ImportReport, MakeMusic, MountChoice, MusicFolder, MusicKind, VaultChanged,
+    VaultDetails, VaultList, VaultSummary,
+};
 pub use verify::{ManifestItem, VerifiedVault, VerifyLine, VerifyMismatch, VerifyRequest};
 
 /// Version in every address of the API.

@@ -88,13 +88,6 @@ pub struct RemoveVault {
     pub even_if_unsent: bool,
 }
 
-/// `POST vaults/default`.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct SetDefault {
-    /// Which.
-    pub vault: String,
-}
-
 /// `POST mounts`.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct MountRequest {

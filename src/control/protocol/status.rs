@@ -83,68 +83,6 @@ pub struct Changed {
     pub count: u64,
 }
 
-/// `GET vaults`.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct VaultList {
-    /// In the order of the registry.
-    pub vaults: Vec<VaultSummary>,
-}
-
-/// `POST vaults/import`.
-#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
-pub struct ImportReport {
-    /// The registry that was read.
-    pub file: String,
-    /// Names of the vaults that are new here.
-    pub added: Vec<String>,
-    /// How many were here before.
-    pub known: u64,
-    /// Vaults that cannot be used.
-    pub problems: Vec<Problem>,
-}
-
-/// A vault as the registry has it.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct VaultSummary {
-    /// Never changes.
-    pub id: String,
-    /// Unique.
-    pub name: String,
-    /// `local`, `dropbox` or `icloud`.
-    pub provider: String,
-    /// For `local` its folder; for others the folder where programs such as Muze find it, if that is known.
-    pub path: String,
-    /// Id of the account that it lies in; clouds only.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub account: Option<String>,
-    /// The folder there; `/` is the whole cloud.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub folder: Option<String>,
-    /// `plain`, `music` or `cases`.
-    pub layout: String,
-    /// Exactly one vault is.
-    pub is_default: bool,
-    /// When it was last idle after a sync.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub last_synced: Option<String>,
-    /// Where it is mounted.
-    pub mounts: Vec<String>,
-}
-
-/// `GET vaults/show`.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct VaultDetails {
-    /// The registry's half.
-    #[serde(flatten)]
-    pub summary: VaultSummary,
-    /// The engine's half.
-    pub status: VaultStatus,
-    /// Where its catalog and precious bytes are on this machine.
-    pub state_dir: String,
-    /// Where its cache is.
-    pub cache_dir: String,
-}
-
 /// One word for a vault. Ordered from good to bad: the worst word speaks for several vaults.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -153,7 +91,7 @@ pub enum StateWord {
     Idle,
     /// Something is on its way.
     Syncing,
-    /// The user paused it.
+    /// The user paused it, or wants it to sync only when it is told to.
     Paused,
     /// The provider cannot be reached, or the user asked for offline.
     Offline,
@@ -220,6 +158,9 @@ pub struct VaultStatus {
     pub conflicts: u64,
     /// True if the user paused it.
     pub paused: bool,
+    /// True if it syncs only when it is told to.
+    #[serde(default)]
+    pub manual: bool,
     /// True if the user asked for offline.
     pub offline_by_user: bool,
     /// What moves now.

@@ -26,8 +26,7 @@ pub(in crate::daemon) const COPY_KEPT: &str = "the copy was kept";
 impl Daemon {
     pub(super) async fn list_conflicts(self: &Arc<Self>, filter: VaultFilter) -> Reply<ConflictList> {
         let mut items = Vec::new();
-        for vault in self.find_all(filter.vault.as_deref()).await? {
-            let open = self.open(&vault).await?;
+        for open in self.open_all(filter.vault.as_deref()).await? {
             items.extend(blocking(move || open.conflicts()).await?);
         }
         items.sort_by(|left, right| right.found_at.cmp(&left.found_at).then(right.id.cmp(&left.id)));
@@ -45,8 +44,7 @@ impl Daemon {
                 .hint("say it with --yes; the other version stays in the history"));
         }
         let mut found = Vec::new();
-        for vault in self.find_all(vault.as_deref()).await? {
-            let open = self.open(&vault).await?;
+        for open in self.open_all(vault.as_deref()).await? {
             let asked = Arc::clone(&open);
             let rows = blocking(move || asked.open_conflicts(id)).await?;
             if !rows.is_empty() {

@@ -94,7 +94,7 @@ impl Daemon {
 
     async fn examine_vault(self: &Arc<Self>, vault: &Vault, mend: bool) -> Vec<Finding> {
         let name = Some(vault.name.as_str());
-        let open = match self.open(vault).await {
+        let open = match self.open_soon(vault).await {
             Ok(open) => open,
             Err(problem) => return vec![finding("open", name, Err(problem))],
         };

@@ -19,8 +19,7 @@ const PIECE_BYTES: usize = 1024 * 1024;
 impl Daemon {
     pub(super) async fn list_history(self: &Arc<Self>, filter: VaultFilter) -> Reply<HistoryList> {
         let mut items = Vec::new();
-        for vault in self.find_all(filter.vault.as_deref()).await? {
-            let open = self.open(&vault).await?;
+        for open in self.open_all(filter.vault.as_deref()).await? {
             items.extend(blocking(move || open.history()).await?);
         }
         items.sort_by(|left, right| right.kept_at.cmp(&left.kept_at).then(right.id.cmp(&left.id)));
@@ -57,8 +56,7 @@ impl Daemon {
     ) -> Result<(Arc<OpenVault>, HistoryRow, std::fs::File), Problem> {
         let id = entry.id;
         let mut found = Vec::new();
-        for vault in self.find_all(entry.vault.as_deref()).await? {
-            let open = self.open(&vault).await?;
+        for open in self.open_all(entry.vault.as_deref()).await? {
             let asked = Arc::clone(&open);
             let row = blocking(move || {
                 asked
@@ -88,8 +86,7 @@ impl Daemon {
 
     pub(super) async fn list_decisions(self: &Arc<Self>, filter: VaultFilter) -> Reply<DecisionList> {
         let mut items = Vec::new();
-        for vault in self.find_all(filter.vault.as_deref()).await? {
-            let open = self.open(&vault).await?;
+        for open in self.open_all(filter.vault.as_deref()).await? {
             items.extend(blocking(move || open.decisions()).await?);
         }
         items.sort_by(|left, right| right.at.cmp(&left.at).then(right.id.cmp(&left.id)));

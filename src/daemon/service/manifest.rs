@@ -23,10 +23,7 @@ pub(super) type Lines = mpsc::Sender<std::io::Result<Bytes>>;
 
 impl Daemon {
     pub(super) async fn list_manifest(self: &Arc<Self>, filter: VaultFilter) -> Reply<ByteStream> {
-        let mut vaults = Vec::new();
-        for vault in self.find_all(filter.vault.as_deref()).await? {
-            vaults.push(self.open(&vault).await?);
-        }
+        let vaults = self.open_all(filter.vault.as_deref()).await?;
         let (lines, stream) = lines();
         tokio::task::spawn_blocking(move || {
             for vault in vaults {

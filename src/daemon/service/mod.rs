@@ -11,11 +11,13 @@ mod history;
 mod manifest;
 mod mend;
 mod mounting;
+mod music;
 mod queue;
 mod rules;
 mod state;
 mod status;
 mod target;
+mod vault_settings;
 mod vaults;
 mod verify;
 pub(super) mod walk;
@@ -31,13 +33,14 @@ use async_trait::async_trait;
 use super::Daemon;
 use crate::control::events::EventBus;
 use crate::control::protocol::{
-    AccountFilter, AccountInfo, AccountList, AddVault, BeginSignIn, CaseList, Changed, CloudFolder, ConflictList,
-    ConnectionReport, ContentChange, DaemonStatus, DecisionList, DisconnectReport, DoctorReport, FileStatus,
-    FolderList, FolderQuery, HistoryEntry, HistoryList, ImportReport, ImportVaults, MakeFolder, MountRequest, Mounted,
-    NetworkRequest, QueueChange, QueueList, RemoveVault, RenameVault, ResolveConflicts, Restored, RuleVerdict,
-    RulesQuery, SetDefault, SettingsReport, SignInAttempt, SignInBegun, SignInCode, SignInProgress, SignInRedirect,
-    StatusReport, StopReport, SyncReport, SyncRequest, Target, TestConnection, UnmountReport, UnmountRequest,
-    VaultDetails, VaultFilter, VaultList, VaultSummary, VerifyRequest, WaitReport, WaitRequest,
+    AccountFilter, AccountInfo, AccountList, AddVault, BeginSignIn, CaseList, ChangeVault, Changed, ChooseVault,
+    CloudFolder, ConflictList, ConnectionReport, ContentChange, DaemonStatus, DecisionList, DisconnectReport,
+    DoctorReport, FileStatus, FolderList, FolderQuery, HistoryEntry, HistoryList, ImportReport, ImportVaults,
+    MakeFolder, MakeMusic, MountRequest, Mounted, MusicFolder, NetworkRequest, QueueChange, QueueList, RemoveVault,
+    RenameVault, ResolveConflicts, Restored, RuleVerdict, RulesQuery, SettingsReport, SignInAttempt, SignInBegun,
+    SignInCode, SignInProgress, SignInRedirect, StatusReport, StopReport, SyncReport, SyncRequest, Target,
+    TestConnection, UnmountReport, UnmountRequest, VaultChanged, VaultDetails, VaultFilter, VaultList, VaultSummary,
+    VerifyRequest, WaitReport, WaitRequest,
 };
 use crate::control::service::{ByteStream, ContentVerb, ControlService, Reply};
 
@@ -76,8 +79,17 @@ impl ControlService for Front {
     async fn remove_vault(&self, request: RemoveVault) -> Reply<VaultSummary> {
         self.0.remove(request).await
     }
-    async fn set_default(&self, request: SetDefault) -> Reply<VaultSummary> {
+    async fn set_default(&self, request: ChooseVault) -> Reply<VaultSummary> {
         self.0.make_default(request).await
+    }
+    async fn set_active(&self, request: ChooseVault) -> Reply<VaultSummary> {
+        self.0.make_active(request).await
+    }
+    async fn make_music(&self, request: MakeMusic) -> Reply<MusicFolder> {
+        self.0.make_music(request).await
+    }
+    async fn change_vault(&self, request: ChangeVault) -> Reply<VaultChanged> {
+        self.0.change_vault(request).await
     }
     async fn accounts(&self) -> Reply<AccountList> {
         self.0.list_accounts().await

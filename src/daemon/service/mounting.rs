@@ -41,6 +41,9 @@ impl Daemon {
     /// Nobody writes to an unmounted vault any more: what it has may go at once.
     fn send_soon(self: &Arc<Self>, record: &MountRecord) {
         let Some(vault) = self.vaults.get(record.vault) else { return };
+        if !vault.settings.borrow().sync.auto {
+            return;
+        }
         let engine = Arc::clone(&vault.engine);
         vault.tasks.spawn("send after unmount", |mut stop| async move {
             tokio::select! {

@@ -13,7 +13,7 @@ use crate::control::service::Reply;
 use crate::daemon::blocking::blocking;
 use crate::daemon::vault::OpenVault;
 use crate::daemon::{Daemon, problems};
-use crate::sync::{SyncError, VaultState};
+use crate::sync::{SyncError, VaultState, VaultStatus};
 use crate::types::NodeId;
 
 /// How long news are collected before a waiter looks again.
@@ -38,15 +38,6 @@ impl Daemon {
             list.items.extend(items.into_iter().take(room));
         }
         Ok(list)
-    }
-
-    /// The vaults that are meant, open.
-    async fn open_all(self: &Arc<Self>, selector: Option<&str>) -> Result<Vec<Arc<OpenVault>>, Problem> {
-        let mut open = Vec::new();
-        for vault in self.find_all(selector).await? {
-            open.push(self.open(&vault).await?);
-        }
-        Ok(open)
     }
 
     pub(super) async fn act_on_queue(self: &Arc<Self>, change: QueueChange) -> Reply<Changed> {
@@ -257,12 +248,26 @@ impl OpenVault {
         })
     }
 
+    /// Why nothing goes on by itself, if that is up to the user.
+    fn waits_for_user(&self, status: &VaultStatus) -> Result<Option<Problem>, Problem> {
+        if !status.manual || status.paused {
+            return self.why_not_now();
+        }
+        let name = self.name();
+        let what = format!("vault {name} syncs only when it is told to (sync.auto is false)");
+        Ok(Some(
+            Problem::new(ErrorCode::NeedsUser, what).hint(format!(
+                "`vaultfs sync now --vault {name}` syncs; `vaultfs config set sync.auto true` ends that"
+            )),
+        ))
+    }
+
     /// Why a sync would not begin, if the user has said so.
     pub(super) fn why_not_now(&self) -> Result<Option<Problem>, Problem> {
         let name = self.name();
         let status = self.engine.status().map_err(|error| problems::sync(&name, &error))?;
         Ok(match status.state {
-            VaultState::Paused => Some(
+            VaultState::Paused if status.paused => Some(
                 Problem::new(ErrorCode::NeedsUser, format!("vault {name} is paused"))
                     .hint("`vaultfs queue resume` goes on"),
             ),
@@ -272,6 +277,7 @@ impl OpenVault {
             ),
             VaultState::Idle
             | VaultState::Syncing
+            | VaultState::Paused
             | VaultState::Offline
             | VaultState::Conflict
             | VaultState::AuthRequired
@@ -313,7 +319,7 @@ impl OpenVault {
         let name = self.name();
         let status = self.engine.status().map_err(|error| problems::sync(&name, &error))?;
         match status.state {
-            VaultState::Paused => report.problems.extend(self.why_not_now()?),
+            VaultState::Paused => report.problems.extend(self.waits_for_user(&status)?),
             VaultState::AuthRequired => report.problems.extend(self.vault_problem(&status)),
             VaultState::Error if status.guarded > 0 => report.problems.extend(self.vault_problem(&status)),
             VaultState::Error | VaultState::Offline | VaultState::Idle | VaultState::Syncing | VaultState::Conflict => {

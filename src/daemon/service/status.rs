@@ -21,10 +21,8 @@ use crate::vaults::layout::LayoutKind;
 impl Daemon {
     pub(super) async fn report_status(self: &Arc<Self>, filter: VaultFilter) -> Reply<StatusReport> {
         self.forget_unmounted().await;
-        let mut vaults = Vec::new();
-        for vault in self.find_all(filter.vault.as_deref()).await? {
-            vaults.push(self.vault_status(&vault).await);
-        }
+        let meant = self.find_all(filter.vault.as_deref()).await?;
+        let vaults = futures_util::future::join_all(meant.iter().map(|vault| self.vault_status(vault))).await;
         let state = vaults.iter().map(|vault| vault.state).max().unwrap_or(StateWord::Idle);
         Ok(StatusReport { state, vaults })
     }
@@ -33,7 +31,7 @@ impl Daemon {
     pub(super) async fn vault_status(self: &Arc<Self>, vault: &Vault) -> VaultStatus {
         let mounts = self.mounts.dirs_of(vault.id);
         let asked = async {
-            let open = self.open(vault).await?;
+            let open = self.open_soon(vault).await?;
             let layout = vault.vaultfs.layout;
             blocking(move || open.status(layout)).await
         };
@@ -53,6 +51,7 @@ impl Daemon {
                 left_out: 0,
                 conflicts: 0,
                 paused: false,
+                manual: false,
                 offline_by_user: false,
                 transfers: Vec::new(),
                 pins: None,
@@ -88,6 +87,10 @@ impl OpenVault {
         };
         let mut problems = self.troubles();
         let state = words::vault_state(status.state, &problems);
+        if !problems.is_empty() {
+            // Some begin without a word, such as a disk that others fill: nobody must be told less than who asks.
+            self.attention.call();
+        }
         problems.extend(self.vault_problem(&status));
         problems.extend(self.put_aside());
         problems.extend(self.unreadable_problem());
@@ -103,7 +106,8 @@ impl OpenVault {
             resting: status.resting,
             left_out,
             conflicts: count(status.conflicts),
-            paused: status.state == crate::sync::VaultState::Paused,
+            paused: status.paused,
+            manual: status.manual,
             offline_by_user: self.is_offline_by_user()?,
             transfers,
             pins: self.pins.status(),

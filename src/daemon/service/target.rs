@@ -39,7 +39,7 @@ impl Located {
 impl Daemon {
     /// The vault and path that a target means. Compares paths with the mount table by their letters; never looks at the disk,
     /// which might be a mount of our own.
-    pub(super) async fn locate(&self, target: &Target) -> Result<Located, Problem> {
+    pub(super) async fn locate(self: &Arc<Self>, target: &Target) -> Result<Located, Problem> {
         let Some(path) = &target.path else {
             let vault = self.find(target.vault.as_deref()).await?;
             return Ok(Located { vault: self.open(&vault).await?, path: String::new() });

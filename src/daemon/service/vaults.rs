@@ -1,17 +1,18 @@
-//! The registry: add, list, show, rename, remove, default.
+//! The registry: add, list, show, rename, remove, choose.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::control::protocol::{
-    AddVault, ErrorCode, ImportReport, ImportVaults, Problem, RemoveVault, RenameVault, SetDefault, VaultDetails,
-    VaultFilter, VaultList, VaultSummary,
+    AddVault, ChooseVault, ErrorCode, ImportReport, ImportVaults, MountChoice, Problem, RemoveVault, RenameVault,
+    VaultDetails, VaultFilter, VaultList, VaultSummary,
 };
 use crate::control::service::Reply;
 use crate::daemon::blocking::blocking;
 use crate::daemon::vault::Places;
 use crate::daemon::{Daemon, problems};
 use crate::provider::local::vault_of;
+use crate::types::VaultId;
 use crate::vaults::layout::LayoutKind;
 use crate::vaults::{Imported, NewVault, ProviderKind, Registry, RegistryError, SimulatedLink, Vault, root};
 
@@ -19,7 +20,7 @@ impl Daemon {
     pub(super) async fn list_vaults(&self) -> Reply<VaultList> {
         self.forget_unmounted().await;
         let registry = self.load_registry().await?;
-        Ok(VaultList { vaults: registry.list().iter().map(|vault| self.summary(vault)).collect() })
+        Ok(VaultList { vaults: registry.list().iter().map(|vault| self.summary_in(&registry, vault)).collect() })
     }
 
     pub(super) async fn show_vault(self: &Arc<Self>, filter: VaultFilter) -> Reply<VaultDetails> {
@@ -28,7 +29,7 @@ impl Daemon {
         let places = Places::of(self, &vault);
         Ok(VaultDetails {
             status: self.vault_status(&vault).await,
-            summary: self.summary(&vault),
+            summary: self.summary(&vault).await,
             state_dir: places.state.display().to_string(),
             cache_dir: places.cache.display().to_string(),
         })
@@ -70,7 +71,7 @@ impl Daemon {
                 Err(problem) => self.report(problem),
             }
         }
-        Ok(self.summary(&vault))
+        Ok(self.summary(&vault).await)
     }
 
     pub(super) async fn import(self: &Arc<Self>, request: ImportVaults) -> Reply<ImportReport> {
@@ -101,7 +102,7 @@ impl Daemon {
     }
 
     /// The root of a local vault: an existing folder outside of what vaultfs itself writes and shows.
-    async fn checked_root(&self, path: &str) -> Result<String, Problem> {
+    pub(super) async fn checked_root(&self, path: &str) -> Result<String, Problem> {
         let asked = path.to_owned();
         let found = blocking(move || {
             root::existing(&asked).map_err(|error| {
@@ -150,7 +151,7 @@ impl Daemon {
             problems.into_iter().next().map_or(Ok(()), Err)?;
         }
         self.events.publish("vault-changed", Some(&renamed.name), None, Some(format!("was {}", vault.name)));
-        Ok(self.summary(&renamed))
+        Ok(self.summary(&renamed).await)
     }
 
     pub(super) async fn remove(self: &Arc<Self>, request: RemoveVault) -> Reply<VaultSummary> {
@@ -167,7 +168,7 @@ impl Daemon {
                 vault.name
             )));
         }
-        let summary = self.summary(&vault);
+        let summary = self.summary(&vault).await;
         self.unmount_vault(vault.id).await?;
         if let Some(open) = self.vaults.take(vault.id)
             && let Err(problem) = open.close().await
@@ -191,22 +192,28 @@ impl Daemon {
         Ok(summary)
     }
 
-    pub(super) async fn make_default(&self, request: SetDefault) -> Reply<VaultSummary> {
-        let vault = self.find(Some(&request.vault)).await?;
-        let id = vault.id;
-        let vault = self
-            .update_registry(move |registry| {
-                registry.set_default(id)?;
-                registry.set_active(id)?;
-                Ok(registry.by_id(id).cloned())
-            })
-            .await?
-            .unwrap_or(vault);
-        self.events.publish("vault-changed", Some(&vault.name), None, Some("is the default now".to_owned()));
-        Ok(self.summary(&vault))
+    pub(super) async fn make_default(&self, request: ChooseVault) -> Reply<VaultSummary> {
+        self.choose(request, Registry::set_default, "is the default now").await
     }
 
-    async fn update_registry<T: Send + 'static>(
+    pub(super) async fn make_active(&self, request: ChooseVault) -> Reply<VaultSummary> {
+        self.choose(request, Registry::set_active, "is active now").await
+    }
+
+    async fn choose(
+        &self,
+        request: ChooseVault,
+        choice: fn(&mut Registry, VaultId) -> Result<(), RegistryError>,
+        news: &str,
+    ) -> Reply<VaultSummary> {
+        let id = self.find(Some(&request.vault)).await?.id;
+        let registry = self.update_registry(move |registry| choice(registry, id).map(|()| registry.clone())).await?;
+        let vault = registry.get(&id.to_string()).map_err(|error| problems::registry(&error))?;
+        self.events.publish("vault-changed", Some(&vault.name), None, Some(news.to_owned()));
+        Ok(self.summary_in(&registry, vault))
+    }
+
+    pub(super) async fn update_registry<T: Send + 'static>(
         &self,
         change: impl FnOnce(&mut Registry) -> Result<T, RegistryError> + Send + 'static,
     ) -> Result<T, Problem> {
@@ -222,7 +229,13 @@ impl Daemon {
         folders
     }
 
-    pub(super) fn summary(&self, vault: &Vault) -> VaultSummary {
+    /// With which vault is active at present.
+    pub(super) async fn summary(&self, vault: &Vault) -> VaultSummary {
+        self.summary_in(&self.load_registry().await.unwrap_or_default(), vault)
+    }
+
+    fn summary_in(&self, registry: &Registry, vault: &Vault) -> VaultSummary {
+        let mount = &vault.vaultfs.mount;
         VaultSummary {
             id: vault.id.to_string(),
             name: vault.name.clone(),
@@ -234,8 +247,16 @@ impl Daemon {
                 folder => folder.to_owned(),
             }),
             layout: vault.vaultfs.layout.as_str().to_owned(),
+            mount: MountChoice {
+                auto: mount.auto,
+                read_only: mount.read_only,
+                allow_other: mount.allow_other,
+                path: mount.path.as_ref().map(|path| path.display().to_string()),
+            },
             is_default: vault.is_default,
+            is_active: registry.active().is_some_and(|active| active.id == vault.id),
             last_synced: vault.last_synced.clone(),
+            sync_status: vault.sync_status.map(|status| status.as_str().to_owned()),
             mounts: self.mounts.dirs_of(vault.id),
         }
     }

@@ -29,10 +29,7 @@ impl From<Problem> for Ended {
 
 impl Daemon {
     pub(super) async fn verify(self: &Arc<Self>, request: VerifyRequest) -> Reply<ByteStream> {
-        let mut vaults = Vec::new();
-        for vault in self.find_all(request.vault.as_deref()).await? {
-            vaults.push(self.open(&vault).await?);
-        }
+        let vaults = self.open_all(request.vault.as_deref()).await?;
         let depth = if request.deep { Depth::Bytes } else { Depth::Presence };
         let (lines, stream) = lines();
         tokio::spawn(async move {

@@ -20,7 +20,7 @@ pub(in crate::daemon) fn state(state: VaultState) -> StateWord {
 }
 
 /// The state of a vault with what keeps it from working at all.
-pub(super) fn vault_state(state_alone: VaultState, troubles: &[Problem]) -> StateWord {
+pub(in crate::daemon) fn vault_state(state_alone: VaultState, troubles: &[Problem]) -> StateWord {
     if troubles.is_empty() { state(state_alone) } else { StateWord::Error }
 }
 
