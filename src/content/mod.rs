@@ -15,6 +15,7 @@ mod files;
 mod held;
 mod kept;
 mod leftovers;
+mod lent;
 mod promote;
 mod record;
 mod request;
@@ -33,6 +34,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 pub use cached::CachedFile;
+pub use lent::Seen;
 pub use request::{FetchDone, FetchError, FetchRequest, Urgency};
 pub use space::{Budget, Room, Shortage};
 pub use staged::StagedFile;
@@ -275,14 +277,19 @@ impl ContentStore {
 
     /// Removes staged bytes; ones that are not there are fine. Open handles keep reading.
     pub fn discard(&self, id: StagedId) -> Result<()> {
-        let live = self.core.staged.lock().remove(&id);
+        let live = self.core.staged.lock().get(&id);
         let data = self.core.staged_path(id);
         // Under its lock, so that no sync or copy in progress gives it a name again.
         let mut state = live.as_ref().map(|file| file.freeze());
+        if let Some(lent) = state.as_mut().and_then(|state| state.lent.as_mut()) {
+            lent.discard = true;
+            return Ok(());
+        }
         match &mut state {
             Some(state) => state.discard(&self.core.space),
             None => self.core.space.staged_changed(scan::allocated(&data), 0),
         }
+        self.core.staged.lock().remove(&id);
         // The record first: bytes without one are collected, never restored. The map last: data without it would look complete.
         for path in [data.with_extension(scan::RECORD), data.clone(), data.with_extension(scan::MAP)] {
             files::remove_if_there(&path).context(STAGED, "remove", &path)?;

@@ -16,6 +16,7 @@ use std::sync::{Arc, RwLock, RwLockWriteGuard};
 use super::block_map::BlockMap;
 use super::digest::{Digest, byte_len};
 use super::files::{self, IoContext, STAGED, exclusive, invalid, shared};
+use super::lent::Lent;
 use super::scan::{MAP, RECORD};
 use super::space::Space;
 use super::store::StoreCore;
@@ -46,6 +47,8 @@ pub(super) struct State {
     pub(super) inode_shared: bool,
     /// The names are gone.
     pub(super) discarded: bool,
+    /// The kernel reads and writes the inode by itself.
+    pub(super) lent: Option<Lent>,
     /// Bytes of disk that the store counts for this file.
     counted: u64,
 }
@@ -106,7 +109,8 @@ impl StagedFile {
     ) -> Self {
         // What was there when the store was opened is counted; what is new is empty.
         let counted = disk::allocated_bytes(&data).unwrap_or_default();
-        let state = State { data: Arc::new(data), overlay, checksums: None, inode_shared, discarded: false, counted };
+        let data = Arc::new(data);
+        let state = State { data, overlay, checksums: None, inode_shared, discarded: false, lent: None, counted };
         Self {
             core,
             id,

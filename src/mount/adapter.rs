@@ -8,21 +8,21 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use fuser::{
-    BsdFileFlags, Errno, FileHandle, FopenFlags, Generation, INodeNo, InitFlags, KernelConfig, LockOwner, OpenAccMode,
-    OpenFlags, RenameFlags, ReplyAttr, ReplyCreate, ReplyData, ReplyDirectory, ReplyDirectoryPlus, ReplyEmpty,
-    ReplyEntry, ReplyLseek, ReplyOpen, ReplyStatfs, ReplyWrite, ReplyXattr, Request, TimeOrNow, WriteFlags,
+    BsdFileFlags, Errno, FileHandle, FopenFlags, INodeNo, InitFlags, KernelConfig, LockOwner, OpenAccMode, OpenFlags,
+    RenameFlags, ReplyAttr, ReplyCreate, ReplyData, ReplyDirectory, ReplyDirectoryPlus, ReplyEmpty, ReplyEntry,
+    ReplyLseek, ReplyOpen, ReplyStatfs, ReplyWrite, ReplyXattr, Request, TimeOrNow, WriteFlags,
 };
 
+use super::reply::{GENERATION, TTL, backing, backing_id, failed, reply_empty, reply_entry, reply_xattr};
 use super::{convert, platform};
 use crate::types::{ByteRange, HandleNo, ThreadNo};
-use crate::vfs::{Allocation, DirEntry, FsError, NewEntry, OpenIntent, Owner, SetAttr, Stat, VaultFs, XattrMode};
+use crate::vfs::{
+    Allocation, DirEntry, FsError, NewEntry, OpenIntent, Opened, Owner, SetAttr, Stat, VaultFs, XattrMode,
+};
 
-/// How long the kernel keeps entries and attributes: for good. Whatever changes them tells the kernel.
-const TTL: Duration = Duration::from_secs(365 * 24 * 3600);
-const GENERATION: Generation = Generation(0);
 /// Positions of `.` and `..` in a listing; entries follow at their node id plus this.
 const DOTS: u64 = 2;
 const MAX_WRITE_BYTES: u32 = 1024 * 1024;
@@ -56,41 +56,6 @@ impl Adapter {
     }
 }
 
-/// One line in the log for every refusal, loud only if something is wrong.
-fn failed(operation: &'static str, ino: INodeNo, error: &FsError) -> Errno {
-    if error.is_problem() {
-        tracing::warn!(operation, ino = ino.0, %error, source = std::error::Error::source(error), "failed");
-    } else {
-        tracing::trace!(operation, ino = ino.0, %error, "refused");
-    }
-    convert::errno(error)
-}
-
-fn reply_entry(operation: &'static str, ino: INodeNo, result: Result<Stat, FsError>, reply: ReplyEntry) {
-    match result {
-        Ok(stat) => reply.entry(&TTL, &convert::attr(&stat), GENERATION),
-        Err(error) => reply.error(failed(operation, ino, &error)),
-    }
-}
-
-fn reply_empty(operation: &'static str, ino: INodeNo, result: Result<(), FsError>, reply: ReplyEmpty) {
-    match result {
-        Ok(()) => reply.ok(),
-        Err(error) => reply.error(failed(operation, ino, &error)),
-    }
-}
-
-fn reply_xattr(operation: &'static str, ino: INodeNo, result: Result<Vec<u8>, FsError>, size: u32, reply: ReplyXattr) {
-    match result {
-        Ok(value) => match u32::try_from(value.len()) {
-            Ok(len) if size == 0 => reply.size(len),
-            Ok(len) if len <= size => reply.data(&value),
-            Ok(_) | Err(_) => reply.error(failed(operation, ino, &FsError::BufferTooSmall)),
-        },
-        Err(error) => reply.error(failed(operation, ino, &error)),
-    }
-}
-
 fn intent(flags: OpenFlags) -> OpenIntent {
     match flags.acc_mode() {
         OpenAccMode::O_RDONLY => OpenIntent { read: true, write: false },
@@ -120,11 +85,13 @@ impl fuser::Filesystem for Adapter {
                 Err(missing) => tracing::debug!(?missing, "the kernel does not offer this; going on without it"),
             }
         }
+        // Files below are on a disk, not on another file system that stands on one.
+        let depth = config.set_max_stack_depth(1);
         // Each setter answers the nearest value that the kernel allows; any of them serves.
         let max_write = config.set_max_write(MAX_WRITE_BYTES);
         let background = config.set_max_background(MAX_BACKGROUND);
         let congestion = config.set_congestion_threshold(CONGESTION_THRESHOLD);
-        tracing::debug!(?max_write, ?background, ?congestion, "connected to the kernel");
+        tracing::debug!(?max_write, ?background, ?congestion, ?depth, "connected to the kernel");
         Ok(())
     }
 
@@ -248,8 +215,12 @@ impl fuser::Filesystem for Adapter {
     }
 
     fn open(&self, _request: &Request, ino: INodeNo, flags: OpenFlags, reply: ReplyOpen) {
-        match self.vfs.open(convert::ino(ino), intent(flags)) {
-            Ok(handle) => reply.opened(self.opened(handle), FopenFlags::FOPEN_KEEP_CACHE),
+        let opened = self.vfs.open(convert::ino(ino), intent(flags), &|file| backing(reply.open_backing(file)));
+        match opened {
+            Ok(Opened { handle, backing }) => match backing_id(backing) {
+                Some(id) => reply.opened_passthrough(self.opened(handle), FopenFlags::empty(), &id),
+                None => reply.opened(self.opened(handle), FopenFlags::FOPEN_KEEP_CACHE),
+            },
             Err(error) => reply.error(failed("open", ino, &error)),
         }
     }
@@ -264,12 +235,20 @@ impl fuser::Filesystem for Adapter {
         flags: i32,
         reply: ReplyCreate,
     ) {
-        let created =
-            self.vfs.create(convert::ino(parent), name, owner(request, mode, umask), intent(OpenFlags(flags)));
+        let created = self.vfs.create(
+            convert::ino(parent),
+            name,
+            owner(request, mode, umask),
+            intent(OpenFlags(flags)),
+            &|file| backing(reply.open_backing(file)),
+        );
         match created {
-            Ok((stat, handle)) => {
-                let fh = self.opened(handle);
-                reply.created(&TTL, &convert::attr(&stat), GENERATION, fh, FopenFlags::FOPEN_KEEP_CACHE);
+            Ok((stat, Opened { handle, backing })) => {
+                let (attr, fh) = (convert::attr(&stat), self.opened(handle));
+                match backing_id(backing) {
+                    Some(id) => reply.created_passthrough(&TTL, &attr, GENERATION, fh, FopenFlags::empty(), &id),
+                    None => reply.created(&TTL, &attr, GENERATION, fh, FopenFlags::FOPEN_KEEP_CACHE),
+                }
             }
             Err(error) => reply.error(failed("create", parent, &error)),
         }

@@ -19,6 +19,7 @@ pub(super) const CAPABILITIES: &[InitFlags] = &[
     InitFlags::FUSE_CACHE_SYMLINKS,
     InitFlags::FUSE_NO_OPENDIR_SUPPORT,
     InitFlags::FUSE_EXPLICIT_INVAL_DATA,
+    InitFlags::FUSE_PASSTHROUGH,
 ];
 
 /// Programs that take a mount away, in the order in which they are tried.

@@ -8,6 +8,7 @@
 mod adapter;
 mod convert;
 mod invalidate;
+mod reply;
 mod session;
 pub mod table;
 

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use super::handles::{FileState, OpenContent};
+use super::lend::Opened;
+use super::ports::serve_here;
 use super::wait::{Done, Step, Waiter};
 use super::{FsError, OpenFile, OpenIntent, Result, VaultFs, arc_file};
 use crate::catalog::{Attr, LocalContent, LocalRow};
@@ -63,6 +65,7 @@ impl VaultFs {
     /// `stat` of an inode, open or not, with or without a name.
     pub fn getattr(&self, ino: InodeNo) -> Result<Stat> {
         if let Some(file) = arc_file(&self.open, ino) {
+            file.follow(self.parts.clock.now())?;
             return Ok(self.stat_open(ino, &file.read()));
         }
         self.stat_row(&self.row(ino)?)
@@ -73,6 +76,7 @@ impl VaultFs {
         if row.kind == NodeKind::File
             && let Some(file) = arc_file(&self.open, row.ino)
         {
+            file.follow(self.parts.clock.now())?;
             return Ok(self.stat_open(row.ino, &file.read()));
         }
         let nlink = match row.kind {
@@ -122,7 +126,7 @@ impl VaultFs {
         // A handle of its own if the caller has none: whoever opens the file meanwhile shares its state.
         let opened = match handle {
             Some(handle) => Ok((handle, None)),
-            None => self.open(ino, FOR_TRUNCATE).map(|handle| (handle, Some(handle))),
+            None => self.open(ino, FOR_TRUNCATE, &serve_here).map(|Opened { handle, .. }| (handle, Some(handle))),
         };
         let (handle, to_close) = match opened {
             Ok(opened) => opened,
@@ -154,6 +158,7 @@ impl VaultFs {
             return Err(FsError::TooLarge);
         }
         self.ensure_staged(file, size == 0)?;
+        file.follow(self.parts.clock.now())?;
         let mut state = file.write();
         let OpenContent::Staged { file: staged, .. } = &state.content else {
             return Err(FsError::ChangedUnderHandle);
@@ -194,11 +199,15 @@ impl VaultFs {
         };
         let changes_content_time = set.mtime.is_some();
         if let Some(file) = arc_file(&self.open, ino) {
+            file.follow(now)?;
             let mut state = file.write();
             change(&mut state.attr);
             state.attributes_set += 1;
             if let (true, OpenContent::Staged { file: staged, .. }) = (changes_content_time, &state.content) {
                 staged.set_modified(state.attr.mtime)?;
+                if let Some(loan) = &file.loan {
+                    loan.look(staged.observe()?);
+                }
             }
             if let Some(node) = state.node {
                 if changes_content_time && matches!(state.content, OpenContent::Staged { .. }) {

@@ -3,10 +3,12 @@
 use std::ffi::OsStr;
 use std::sync::Arc;
 
+use super::lend::Opened;
+use super::ports::Register;
 use super::{FsError, OpenIntent, Result, Stat, VaultFs, folder_by_ino};
 use crate::catalog::{Attr, LocalContent, LocalRow, StagedRow, SyncedBody, Txn, Version};
 use crate::content::StagedFile;
-use crate::types::{EntryName, HandleNo, InodeNo, NodeId, NodeKind, StagedId};
+use crate::types::{EntryName, InodeNo, NodeId, NodeKind, StagedId};
 
 /// Who makes something, and with which permission bits (umask already applied).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -135,13 +137,20 @@ impl VaultFs {
     }
 
     /// Makes and opens a file.
-    pub fn create(&self, parent: InodeNo, name: &OsStr, owner: Owner, intent: OpenIntent) -> Result<(Stat, HandleNo)> {
+    pub fn create(
+        &self,
+        parent: InodeNo,
+        name: &OsStr,
+        owner: Owner,
+        intent: OpenIntent,
+        register: &Register<'_>,
+    ) -> Result<(Stat, Opened)> {
         let namespace = self.namespace.lock();
         let (row, staged, based_on) = self.make_file(parent, name, owner)?;
-        let handle = self.open_created(&row, staged, based_on, intent)?;
+        let opened = self.open_created(&row, staged, based_on, intent, register)?;
         drop(namespace);
         self.parts.sink.changed(row.node);
-        Ok((self.stat_row(&row)?, handle))
+        Ok((self.stat_row(&row)?, opened))
     }
 
     /// Makes a file without opening it (mknod).

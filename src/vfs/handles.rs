@@ -6,16 +6,30 @@ use std::fs::File;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::{Duration, Instant};
 
+use super::Result;
+use super::ports::Backing;
 use crate::catalog::{Attr, LocalContent, LocalRow, Version};
-use crate::content::{CachedFile, StagedFile, StagedRecord};
-use crate::types::{ByteRange, HandleNo, InodeNo, NodeId};
+use crate::content::{CachedFile, Seen, StagedFile, StagedRecord};
+use crate::types::{ByteRange, HandleNo, InodeNo, NodeId, Timestamp};
 
 /// An inode that is open.
 pub(super) struct OpenFile {
     /// Its number.
     pub(super) ino: InodeNo,
+    /// Bytes that the kernel reads and writes by itself. Decided at the first open: the kernel does not mix both ways at one inode.
+    pub(super) loan: Option<Loan>,
     state: RwLock<FileState>,
     waiting: Mutex<Waiting>,
+}
+
+/// Staged bytes that are lent to the kernel while the inode is open.
+pub(super) struct Loan {
+    /// The bytes.
+    pub(super) staged: Arc<StagedFile>,
+    /// What the kernel knows them by.
+    pub(super) backing: Backing,
+    /// Their size and time when [`OpenFile::follow`] last looked.
+    pub(super) seen: Mutex<Option<Seen>>,
 }
 
 /// Operations on an open inode that wait for bytes.
@@ -104,9 +118,10 @@ impl CleanContent {
 }
 
 impl OpenFile {
-    pub(super) fn new(row: &LocalRow, content: OpenContent) -> Self {
+    pub(super) fn new(row: &LocalRow, content: OpenContent, loan: Option<Loan>) -> Self {
         Self {
             ino: row.ino,
+            loan,
             waiting: Mutex::default(),
             state: RwLock::new(FileState {
                 node: Some(row.node),
@@ -130,9 +145,37 @@ impl OpenFile {
         self.state.read().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
+    /// Takes over what the kernel has done to the bytes by itself. True if it has done something since the last look.
+    pub(super) fn follow(&self, now: Timestamp) -> Result<bool> {
+        let Some(loan) = &self.loan else { return Ok(false) };
+        let mut state = self.write();
+        let seen = loan.staged.observe()?;
+        let before = loan.look(seen);
+        if before.is_none_or(|before| before == seen) || !loan.is_of(&state.content) {
+            return Ok(false);
+        }
+        state.attr.size = seen.size;
+        state.attr.mtime = seen.modified;
+        state.attr.ctime = now;
+        state.unsaved = true;
+        Ok(true)
+    }
+
     /// Exclusive access to the state. Taken after the namespace lock, before the catalog's writer.
     pub(super) fn write(&self) -> RwLockWriteGuard<'_, FileState> {
         self.state.write().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+impl Loan {
+    /// Notes what was seen, and returns what was seen before.
+    pub(super) fn look(&self, seen: Seen) -> Option<Seen> {
+        self.seen.lock().unwrap_or_else(std::sync::PoisonError::into_inner).replace(seen)
+    }
+
+    /// True while these are the inode's bytes; sent and settled they are still what its readers have.
+    pub(super) fn is_of(&self, content: &OpenContent) -> bool {
+        matches!(content, OpenContent::Staged { file, .. } if Arc::ptr_eq(file, &self.staged))
     }
 }
 
@@ -201,7 +244,7 @@ impl OpenTable {
         readable: bool,
         writable: bool,
         prepared: Option<OpenFile>,
-    ) -> Option<HandleNo> {
+    ) -> Option<Handle> {
         let entry = match self.files.entry(ino) {
             std::collections::hash_map::Entry::Occupied(entry) => entry.into_mut(),
             std::collections::hash_map::Entry::Vacant(entry) => {
@@ -213,8 +256,9 @@ impl OpenTable {
         self.last_handle += 1;
         let number = HandleNo(self.last_handle);
         let file = Arc::clone(&entry.file);
-        self.handles.insert(number, Handle { number, file, readable, writable });
-        Some(number)
+        let handle = Handle { number, file, readable, writable };
+        self.handles.insert(number, handle.clone());
+        Some(handle)
     }
 
     pub(super) fn close(&mut self, handle: HandleNo) -> Option<Closed> {

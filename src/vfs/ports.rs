@@ -1,6 +1,8 @@
 //! What the filesystem core asks of others. The daemon plugs fetch, sync and the kernel in.
 
+use std::any::Any;
 use std::fs::File;
+use std::sync::Arc;
 
 use crate::catalog::Version;
 pub use crate::content::{FetchDone, FetchError, FetchRequest, Urgency};
@@ -21,6 +23,17 @@ pub trait BlockSource: Send + Sync {
     /// A read of `range` was answered from blocks that are here, of a file that is not complete. Cheap, never waits: it lets
     /// a sequential reader's next window be on its way before it is needed.
     fn read_on(&self, version: &Version, stream: u64, range: ByteRange);
+}
+
+/// What the kernel knows a file by that it reads and writes by itself. Dropped when the last handle of the inode is closed.
+pub type Backing = Arc<dyn Any + Send + Sync>;
+
+/// Asks the kernel to read and write this file by itself; `None` if it does not.
+pub type Register<'a> = dyn Fn(&File) -> Option<Backing> + 'a;
+
+/// For opens that the kernel does not make.
+pub fn serve_here(_file: &File) -> Option<Backing> {
+    None
 }
 
 /// Where changes are announced.

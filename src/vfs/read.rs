@@ -76,6 +76,7 @@ impl VaultFs {
         offset: u64,
         size: u32,
     ) -> Result<Step<Vec<u8>>> {
+        file.follow(self.parts.clock.now())?;
         let state = file.read();
         let range = ByteRange::at(offset, u64::from(size)).clamp_to(state.attr.size);
         let mut buffer = vec![0; usize::try_from(range.len()).map_err(|_| FsError::TooLarge)?];
@@ -98,6 +99,7 @@ impl VaultFs {
     /// SEEK_DATA (`data`) or SEEK_HOLE from `offset`. Bytes that are still at the provider are data.
     pub fn seek(&self, handle: HandleNo, offset: u64, data: bool) -> Result<u64> {
         let file = self.handle(handle)?.file;
+        file.follow(self.parts.clock.now())?;
         let state = file.read();
         if offset >= state.attr.size {
             return Err(FsError::NoSuchOffset);

@@ -6,6 +6,8 @@
 use std::ffi::OsStr;
 use std::sync::Arc;
 
+use super::lend::Opened;
+use super::ports::serve_here;
 use super::wait::Step;
 use super::{OpenIntent, Owner, Result, VaultFs};
 use crate::catalog::{LocalRow, View};
@@ -50,7 +52,8 @@ impl VaultFs {
             self.make_one(folder.ino, OsStr::new(inner.as_str()), owner(mode), super::NewEntry::Folder)?;
         }
         let name = OsStr::new(new.name.as_str());
-        let (made, handle) = self.create(folder.ino, name, owner(folder.attr.mode & 0o666), WRITE)?;
+        let owner = owner(folder.attr.mode & 0o666);
+        let (made, Opened { handle, .. }) = self.create(folder.ino, name, owner, WRITE, &serve_here)?;
         self.write_whole(handle, &new.bytes)?;
         // The mark of an untouched manifest: never written since it was made.
         let mtime = Some(super::SetTime::To(made.attr.btime));
@@ -90,7 +93,7 @@ impl VaultFs {
             return None;
         }
         let file = super::arc_file(&self.open, row.ino)
-            .unwrap_or_else(|| Arc::new(super::OpenFile::new(row, self.open_content(row))));
+            .unwrap_or_else(|| Arc::new(super::OpenFile::new(row, self.open_content(row), None)));
         match self.read_step(&file, None, 0, u32::try_from(row.attr.size).ok()?) {
             Ok(Step::Done(bytes)) => Some(bytes),
             Ok(Step::NeedBase(_) | Step::NeedCached(_)) | Err(_) => None,
@@ -116,7 +119,7 @@ impl VaultFs {
         let Some(old) = self.bytes_if_here(&row) else { return Ok(()) };
         let now = self.parts.clock.now();
         let Some(new) = self.parts.layout.manifest_after_rename(kind, &folder.name, &old, now) else { return Ok(()) };
-        let handle = self.open(row.ino, WRITE)?;
+        let handle = self.open(row.ino, WRITE, &serve_here)?.handle;
         let written = self.write_whole(handle, &new);
         // The kernel did not write this, and would go on showing what it has read.
         self.pages_changed(row.ino);

@@ -8,6 +8,8 @@ use std::sync::Arc;
 
 use super::attr::MAX_FILE_BYTES;
 use super::handles::{CleanContent, Closed, Handle, OpenContent, Promise};
+use super::lend::Opened;
+use super::ports::Register;
 use super::wait::{Done, Step, Waiter};
 use super::{FsError, OpenFile, Result, VaultFs, arc_file};
 use crate::catalog::{LocalContent, LocalRow, StagedRow, Version};
@@ -36,12 +38,17 @@ pub enum Allocation {
 
 impl VaultFs {
     /// Opens a file. Never waits for the network.
-    pub fn open(&self, ino: InodeNo, intent: OpenIntent) -> Result<HandleNo> {
+    pub fn open(&self, ino: InodeNo, intent: OpenIntent, register: &Register<'_>) -> Result<Opened> {
         // The namespace lock keeps names and clean content as they are between reading the row and registering the handle.
         let _namespace = self.namespace.lock();
         loop {
             let prepared = match arc_file(&self.open, ino) {
-                Some(_) => None,
+                Some(file) => {
+                    if intent.write {
+                        self.expect_kernel_writes(&file)?;
+                    }
+                    None
+                }
                 None => {
                     let row = self.row(ino)?;
                     match row.kind {
@@ -52,12 +59,13 @@ impl VaultFs {
                         }
                     }
                     let content = self.open_content(&row);
-                    Some(OpenFile::new(&row, content))
+                    let loan = self.lend(&content, row.attr.size, intent, register)?;
+                    Some(OpenFile::new(&row, content, loan))
                 }
             };
             // The last handle may have been closed meanwhile: then the row must be read after all.
             if let Some(handle) = self.open.lock().open(ino, intent.read, intent.write, prepared) {
-                return Ok(handle);
+                return Ok(Opened::of(&handle));
             }
         }
     }
@@ -151,6 +159,7 @@ impl VaultFs {
 
     fn allocate_step(&self, file: &Arc<OpenFile>, range: ByteRange, how: Allocation) -> Result<Step<()>> {
         self.ensure_staged(file, false)?;
+        file.follow(self.parts.clock.now())?;
         let mut state = file.write();
         let OpenContent::Staged { file: staged, .. } = &state.content else {
             return Err(FsError::ChangedUnderHandle);
@@ -205,7 +214,7 @@ impl VaultFs {
         Ok(())
     }
 
-    fn store_staged(
+    pub(super) fn store_staged(
         &self,
         node: NodeId,
         staged: &StagedFile,
@@ -229,6 +238,7 @@ impl VaultFs {
 
     /// Stores size, times and content of an open file if they changed since they were last stored.
     pub(super) fn save(&self, file: &Arc<OpenFile>) -> Result<()> {
+        file.follow(self.parts.clock.now())?;
         let mut state = file.write();
         let (true, Some(node)) = (state.unsaved, state.node) else { return Ok(()) };
         let content = state.stored_content();
@@ -305,9 +315,19 @@ impl VaultFs {
     pub fn release(&self, handle: HandleNo) {
         let Ok(Handle { file, writable, .. }) = self.handle(handle) else { return };
         // Stored before the handle leaves the table: whoever opens the file next reads the stored row.
-        if writable && let Err(error) = self.save(&file) {
-            let node = file.read().node;
-            node.inspect(|node| self.parts.sink.problem(*node, "close", &error));
+        if writable {
+            let before = file.read().attr.mtime;
+            if let Err(error) = self.save(&file) {
+                let node = file.read().node;
+                node.inspect(|node| self.parts.sink.problem(*node, "close", &error));
+            }
+            // Stores through a mapping tell the kernel nothing of the new time (`reference/fuse.md` 2.2, 10).
+            if file.loan.is_some()
+                && file.read().attr.mtime != before
+                && let Some(notices) = self.notices()
+            {
+                notices.attributes(file.ino);
+            }
         }
         if let Some(closed) = self.close_handle(handle)
             && closed.last_writer
@@ -321,6 +341,9 @@ impl VaultFs {
     fn close_handle(&self, handle: HandleNo) -> Option<Closed> {
         let closed = self.open.lock().close(handle)?;
         if closed.last_handle {
+            if let Some(loan) = &closed.file.loan {
+                self.take_loan_back(loan);
+            }
             let state = closed.file.read();
             if let (None, OpenContent::Staged { file: staged, .. }) = (state.node, &state.content) {
                 self.discard_staged(staged.id());
@@ -336,9 +359,12 @@ impl VaultFs {
         staged: Arc<StagedFile>,
         based_on: Option<Version>,
         intent: OpenIntent,
-    ) -> Result<HandleNo> {
-        let file = OpenFile::new(row, OpenContent::Staged { file: staged, base: None, based_on });
+        register: &Register<'_>,
+    ) -> Result<Opened> {
+        let content = OpenContent::Staged { file: staged, base: None, based_on };
+        let loan = self.lend(&content, row.attr.size, intent, register)?;
+        let file = OpenFile::new(row, content, loan);
         let opened = self.open.lock().open(row.ino, intent.read, intent.write, Some(file));
-        opened.ok_or(FsError::BadHandle)
+        opened.map(|handle| Opened::of(&handle)).ok_or(FsError::BadHandle)
     }
 }

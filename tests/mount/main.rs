@@ -19,6 +19,7 @@ mod fstab;
 mod full_disk;
 mod layout;
 mod lazy;
+mod lent;
 mod lifecycle;
 mod locks;
 mod maps;

@@ -140,6 +140,11 @@ impl Device {
         }
     }
 
+    /// Takes away the mount of a daemon that is gone, if there is one.
+    pub(crate) fn clear_mount(&self) {
+        drop(Command::new("fusermount3").args(["-u", "-z", "-q"]).arg(self.mnt()).output());
+    }
+
     /// Where the daemon logs.
     pub(crate) fn log_file(&self) -> PathBuf {
         self.path("state").join("vaultfs").join("daemon.log")
@@ -163,7 +168,7 @@ impl Drop for Device {
         // A test that fails on purpose leaves a dead daemon or no mount: neither is an error here.
         drop(self.run(["daemon", "stop"]));
         self.dir.disable_cleanup(self.is_kept.get());
-        drop(Command::new("fusermount3").args(["-u", "-z", "-q"]).arg(self.mnt()).output());
+        self.clear_mount();
     }
 }
 

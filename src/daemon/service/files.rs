@@ -12,6 +12,7 @@ use crate::control::service::ByteStream;
 use crate::daemon::problems;
 use crate::sys::process;
 use crate::types::{EntryName, HandleNo, InodeNo, NodeKind};
+use crate::vfs::ports::serve_here;
 use crate::vfs::{FsError, NewEntry, OpenIntent, Owner, VaultFs};
 
 /// Bytes that are moved at once.
@@ -47,7 +48,10 @@ impl OpenHandle {
 /// The bytes of a file, fetched as they are read.
 pub(super) fn read(vfs: Arc<VaultFs>, ino: InodeNo, path: &str) -> Result<ByteStream, Problem> {
     let intent = OpenIntent { read: true, write: false };
-    let handle = vfs.open(ino, intent).map_err(|error| problems::file(format!("cannot open `{path}`"), &error))?;
+    let handle = vfs
+        .open(ino, intent, &serve_here)
+        .map_err(|error| problems::file(format!("cannot open `{path}`"), &error))?
+        .handle;
     let open = OpenHandle { vfs, handle };
     let pieces = futures_util::stream::try_unfold((open, 0_u64), |(open, offset)| async move {
         let piece = open.read(offset).await.map_err(std::io::Error::other)?;
@@ -92,8 +96,8 @@ pub(super) async fn make(
         if vfs.lookup(parent, OsStr::new(name.as_str())).map_err(failed)?.is_some() {
             continue;
         }
-        let handle = match vfs.create(parent, OsStr::new(name.as_str()), owner(0o644), intent) {
-            Ok((_, handle)) => handle,
+        let handle = match vfs.create(parent, OsStr::new(name.as_str()), owner(0o644), intent, &serve_here) {
+            Ok((_, opened)) => opened.handle,
             Err(FsError::Exists) => continue,
             Err(error) => return Err(failed(error)),
         };

@@ -12,7 +12,9 @@ use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use super::ports::{BlockSource, ChangeSink, FetchDone, FetchError, FetchRequest, KernelNotices, NamePolicy};
+use super::ports::{
+    BlockSource, ChangeSink, FetchDone, FetchError, FetchRequest, KernelNotices, NamePolicy, serve_here,
+};
 use super::*;
 use crate::catalog::{Attr, RemoteBody, RemoteRow, Version};
 use crate::content::{Budget, ContentDirs};
@@ -251,7 +253,7 @@ impl World {
     }
 
     pub(super) fn open(&self, row: &LocalRow) -> HandleNo {
-        self.vfs.open(row.ino, OpenIntent { read: true, write: false }).unwrap()
+        self.vfs.open(row.ino, OpenIntent { read: true, write: false }, &serve_here).unwrap().handle
     }
 
     pub(super) fn try_read(&self, handle: HandleNo, offset: u64, size: u32) -> Result<Vec<u8>> {

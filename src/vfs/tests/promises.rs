@@ -28,7 +28,7 @@ impl World {
 fn bytes_that_are_written_again_need_neither_a_new_record_nor_a_new_row() {
     let world = World::new();
     let row = world.cold_file("take.wav", 10);
-    let handle = world.vfs.open(row.ino, OpenIntent { read: true, write: true }).unwrap();
+    let handle = world.vfs.open(row.ino, OpenIntent { read: true, write: true }, &serve_here).unwrap().handle;
     world.write(handle, 0, b"first");
     world.vfs.fsync(handle).unwrap();
     assert!(world.is_durable());
@@ -59,7 +59,7 @@ fn bytes_that_are_written_again_need_neither_a_new_record_nor_a_new_row() {
 fn a_staged_file_carries_the_time_of_its_last_change() {
     let world = World::new();
     let row = world.cold_file("take.wav", 3 * BLOCK_BYTES);
-    let handle = world.vfs.open(row.ino, OpenIntent { read: true, write: true }).unwrap();
+    let handle = world.vfs.open(row.ino, OpenIntent { read: true, write: true }, &serve_here).unwrap().handle;
     world.write(handle, 0, b"first");
     let set = SetAttr { mtime: Some(SetTime::To(Timestamp(-7_000_000_000))), ..SetAttr::default() };
     world.vfs.set_attributes(row.ino, set).unwrap();
