@@ -19,6 +19,8 @@ pub struct Settings {
     pub cache: CacheSettings,
     /// Bytes that the provider does not have yet.
     pub staging: StagingSettings,
+    /// Mounts.
+    pub mount: MountingSettings,
     /// The sync engine.
     pub sync: SyncSettings,
     /// Which part of a vault takes part on this device.
@@ -55,6 +57,13 @@ pub struct StagingSettings {
     pub max_bytes: u64,
     /// Writes get ENOSPC rather than leave less than this free on the disk.
     pub min_free_bytes: u64,
+}
+
+/// Mounts.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct MountingSettings {
+    /// The kernel reads and writes unsent files by itself where it may.
+    pub passthrough: bool,
 }
 
 /// The sync engine.
@@ -232,6 +241,9 @@ pub const SETTINGS: &[Setting] = &[
     setting!("staging.min_free_bytes", "VAULTFS_STAGING_MIN_FREE_BYTES", "64 MiB", Live, Text,
         "writes fail with \"no space left\" rather than leave less than this free",
         staging.min_free_bytes = |raw| raw.size(), |bytes| format_size(*bytes)),
+    setting!("mount.passthrough", "VAULTFS_MOUNT_PASSTHROUGH", "true", Vault, Switch,
+        "the kernel reads and writes unsent files by itself where it may, at the speed of the disk; holds from the next mount on",
+        mount.passthrough = |raw| raw.switch(), |on| on.to_string()),
     setting!("sync.auto", "VAULTFS_SYNC_AUTO", "true", Live, Switch,
         "sync without being asked; false: only `vaultfs sync` does",
         sync.auto = |raw| raw.switch(), |on| on.to_string()),
@@ -341,6 +353,7 @@ impl Settings {
             device_name: device_name(host_name).unwrap_or_else(|_| "this device".to_owned()),
             cache: CacheSettings { max_bytes: 0, min_free_bytes: 0 },
             staging: StagingSettings { max_bytes: 0, min_free_bytes: 0 },
+            mount: MountingSettings { passthrough: false },
             sync: SyncSettings {
                 auto: false,
                 quiet: Duration::ZERO,

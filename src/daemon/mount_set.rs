@@ -208,6 +208,7 @@ impl Daemon {
             vault_name: vault.name.clone(),
             access: if vault.vaultfs.mount.allow_other { Access::All } else { Access::Owner },
             read_only: vault.vaultfs.mount.read_only,
+            passthrough: open.lends(),
         };
         let (vfs, place) = (open.vfs(), dir.to_owned());
         let mounted =

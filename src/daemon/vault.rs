@@ -283,6 +283,11 @@ impl OpenVault {
         Arc::clone(&self.vfs)
     }
 
+    /// True if files may be lent to the kernel.
+    pub(super) fn lends(&self) -> bool {
+        self.settings.borrow().mount.passthrough
+    }
+
     /// Stops or resumes syncing, for good.
     pub(super) async fn set_paused(self: &Arc<Self>, paused: bool) -> Result<(), Problem> {
         self.remember(PAUSED_KEY, paused).await?;

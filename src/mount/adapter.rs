@@ -11,14 +11,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
 use fuser::{
-    BsdFileFlags, Errno, FileHandle, FopenFlags, INodeNo, InitFlags, KernelConfig, LockOwner, OpenAccMode, OpenFlags,
-    RenameFlags, ReplyAttr, ReplyCreate, ReplyData, ReplyDirectory, ReplyDirectoryPlus, ReplyEmpty, ReplyEntry,
-    ReplyLseek, ReplyOpen, ReplyStatfs, ReplyWrite, ReplyXattr, Request, TimeOrNow, WriteFlags,
+    BackingId, BsdFileFlags, Errno, FileHandle, FopenFlags, INodeNo, InitFlags, KernelConfig, LockOwner, OpenAccMode,
+    OpenFlags, RenameFlags, ReplyAttr, ReplyCreate, ReplyData, ReplyDirectory, ReplyDirectoryPlus, ReplyEmpty,
+    ReplyEntry, ReplyLseek, ReplyOpen, ReplyStatfs, ReplyWrite, ReplyXattr, Request, TimeOrNow, WriteFlags,
 };
 
 use super::reply::{GENERATION, TTL, backing, backing_id, failed, reply_empty, reply_entry, reply_xattr};
 use super::{convert, platform};
 use crate::types::{ByteRange, HandleNo, ThreadNo};
+use crate::vfs::ports::Backing;
 use crate::vfs::{
     Allocation, DirEntry, FsError, NewEntry, OpenIntent, Opened, Owner, SetAttr, Stat, VaultFs, XattrMode,
 };
@@ -33,6 +34,8 @@ const CONGESTION_THRESHOLD: u16 = 48;
 /// Serves one vault to the kernel.
 pub(super) struct Adapter {
     vfs: Arc<VaultFs>,
+    /// Whether files may be lent to the kernel.
+    lends: bool,
     /// What the kernel offers of [`platform::CAPABILITIES`].
     granted: InitFlags,
     /// What the kernel has open. An unmount drops the RELEASE requests that still wait (`fuse_abort_conn`, fs/fuse/dev.c).
@@ -40,8 +43,13 @@ pub(super) struct Adapter {
 }
 
 impl Adapter {
-    pub(super) fn new(vfs: Arc<VaultFs>) -> Self {
-        Self { vfs, granted: InitFlags::empty(), handles: Mutex::default() }
+    pub(super) fn new(vfs: Arc<VaultFs>, lends: bool) -> Self {
+        Self { vfs, lends, granted: InitFlags::empty(), handles: Mutex::default() }
+    }
+
+    /// Asks the kernel to read and write a file by itself.
+    fn lend(&self, register: impl FnOnce() -> std::io::Result<BackingId>) -> Option<Backing> {
+        self.lends.then(register).and_then(backing)
     }
 
     /// Notes a handle before the kernel learns of it.
@@ -215,7 +223,7 @@ impl fuser::Filesystem for Adapter {
     }
 
     fn open(&self, _request: &Request, ino: INodeNo, flags: OpenFlags, reply: ReplyOpen) {
-        let opened = self.vfs.open(convert::ino(ino), intent(flags), &|file| backing(reply.open_backing(file)));
+        let opened = self.vfs.open(convert::ino(ino), intent(flags), &|file| self.lend(|| reply.open_backing(file)));
         match opened {
             Ok(Opened { handle, backing }) => match backing_id(backing) {
                 Some(id) => reply.opened_passthrough(self.opened(handle), FopenFlags::empty(), &id),
@@ -240,7 +248,7 @@ impl fuser::Filesystem for Adapter {
             name,
             owner(request, mode, umask),
             intent(OpenFlags(flags)),
-            &|file| backing(reply.open_backing(file)),
+            &|file| self.lend(|| reply.open_backing(file)),
         );
         match created {
             Ok((stat, Opened { handle, backing })) => {

@@ -6,6 +6,7 @@ use std::time::Duration;
 use fuser::{BackingId, Errno, Generation, INodeNo, ReplyEmpty, ReplyEntry, ReplyXattr};
 
 use super::convert;
+use crate::telemetry::metrics::metrics;
 use crate::vfs::ports::Backing;
 use crate::vfs::{FsError, Stat};
 
@@ -57,7 +58,10 @@ pub(super) fn reply_xattr(
 /// A file that the kernel was asked to read and write by itself. It refuses where it is too old or we lack the right.
 pub(super) fn backing(registered: std::io::Result<BackingId>) -> Option<Backing> {
     match registered {
-        Ok(id) => Some(Arc::new(id)),
+        Ok(id) => {
+            metrics().lent.add(1);
+            Some(Arc::new(id))
+        }
         Err(error) => {
             tracing::debug!(%error, "the kernel does not read and write files of this mount by itself");
             None

@@ -33,6 +33,8 @@ pub struct MountOptions {
     pub access: Access,
     /// Refuse writes.
     pub read_only: bool,
+    /// Let the kernel read and write by itself what it may.
+    pub passthrough: bool,
 }
 
 /// Why a vault could not be mounted or unmounted.
@@ -107,7 +109,8 @@ impl MountedVault {
             Access::All => SessionACL::All,
         };
         config.n_threads = Some(platform::threads());
-        let session = fuser::spawn_mount(Adapter::new(Arc::clone(&vfs)), &dir, &config).map_err(system("mount"))?;
+        let session = fuser::spawn_mount(Adapter::new(Arc::clone(&vfs), options.passthrough), &dir, &config)
+            .map_err(system("mount"))?;
         let (invalidator, notices) =
             Invalidator::start(session.notifier(), Arc::clone(&vfs)).map_err(system("mount"))?;
         vfs.set_notices(Arc::new(invalidator));

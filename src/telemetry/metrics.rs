@@ -185,6 +185,7 @@ metrics! {
     Histogram operation_time = "vaultfs_operation_seconds": "How long mounts took to answer.";
     Counter read = "vaultfs_read_bytes_total": "Bytes that programs read through the daemon.";
     Counter written = "vaultfs_written_bytes_total": "Bytes that programs wrote through the daemon.";
+    Counter lent = "vaultfs_lent_files_total": "Files that the kernel was given to read and write by itself.";
     Gauge fetches_running = "vaultfs_fetches_running": "Ranged reads that run now.";
     Gauge fetches_queued = "vaultfs_fetches_queued": "Ranged reads that wait for their turn.";
     Gauge queue_steps = "vaultfs_queue_steps": "Steps that are left to sync, all vaults together.";
