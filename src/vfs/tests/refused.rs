@@ -13,7 +13,7 @@ fn ways_to(world: &World, name: &str) -> Vec<i32> {
     let errno = |done: Result<()>| done.map_or_else(|error| error.errno(), |()| 0);
     let link = NewEntry::Symlink("target".to_owned());
     vec![
-        errno(vfs.create(root, name, ME, WRITING).map(drop)),
+        errno(vfs.create(root, name, ME, WRITING, &serve_here).map(drop)),
         errno(vfs.make_closed_file(root, name, ME).map(drop)),
         errno(vfs.make(root, name, ME, NewEntry::Folder).map(drop)),
         errno(vfs.make(root, name, ME, link).map(drop)),
