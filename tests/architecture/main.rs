@@ -27,7 +27,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("fetch", &["types", "sys", "telemetry", "provider", "catalog", "content"]),
     ("sync", &["types", "sys", "telemetry", "provider", "catalog", "content"]),
     ("vfs", &["types", "sys", "catalog", "content", "vaults"]),
-    ("mount", &["types", "sys", "vfs"]),
+    ("mount", &["types", "sys", "telemetry", "vfs"]),
     ("control", &["types", "sys", "telemetry", "config"]),
     (
         "daemon",

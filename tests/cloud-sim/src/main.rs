@@ -62,8 +62,13 @@ async fn main() -> ExitCode {
 async fn run(arguments: Dropbox) -> Result<(), Box<dyn std::error::Error>> {
     // Before anything is told: whoever starts this may end it at once.
     let mut terminated = signal(SignalKind::terminate())?;
-    let own = tempfile::Builder::new().prefix("cloud-sim-").tempdir()?;
-    let data = arguments.data.unwrap_or_else(|| own.path().to_path_buf());
+    let (data, _own) = match arguments.data {
+        Some(data) => (data, None),
+        None => {
+            let own = tempfile::Builder::new().prefix("cloud-sim-").tempdir()?;
+            (own.path().to_path_buf(), Some(own))
+        }
+    };
     std::fs::create_dir_all(&data)?;
     let options = Options {
         listen: arguments.listen,

@@ -137,11 +137,12 @@ impl DropboxSim {
     /// # Errors
     /// When the address cannot be listened on.
     pub fn start(options: Options) -> Result<Self, StartError> {
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
         let listening = Listening::bind(options.listen)?;
         let address = listening.address();
         let authority =
             if options.tls { Some(Authority::for_names(NAMES).map_err(StartError::Certificate)?) } else { None };
+        // Last of what can fail: a runtime cannot be dropped inside another one.
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
         let clock = Clock::default();
         let spill = Spill::new(&options.data.unwrap_or_else(std::env::temp_dir));
         let scheme = if options.tls { "https" } else { "http" };
