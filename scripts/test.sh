@@ -20,7 +20,7 @@ stage_unit() {
   need_fuse
   # A session with a real key store, for the tests of signing in; they start it themselves.
   need dbus-daemon dbus dbus-send dbus-bin gnome-keyring-daemon gnome-keyring secret-tool libsecret-tools \
-    desktop-file-validate desktop-file-utils xdg-mime xdg-utils curl curl
+    desktop-file-validate desktop-file-utils xdg-mime xdg-utils curl curl setcap libcap2-bin
   if cargo nextest --version >/dev/null 2>&1; then
     cargo nextest run --workspace
   else
